@@ -1,0 +1,108 @@
+# mailraft - a Raft server in C.
+#
+#   make            builds bin/mailraftd
+#   make run        installs what is missing, builds, and starts three nodes here
+#   make test       installs what is missing, builds, and runs every test
+#   make help       lists the rest
+#
+# CC=clang, SANITIZE=thread or SANITIZE=address,undefined, and WERROR=1 may be added to any of them. All products go to
+# .build/<compiler>-<variant>/; only the plain variant is copied to bin/.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+
+comma    := ,
+VARIANT  := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),plain)
+COMPILER := $(notdir $(firstword $(CC)))
+B        := .build/$(COMPILER)-$(VARIANT)
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+            $(if $(WERROR),-Werror)
+CFLAGS   ?= -O2 -g
+# Asserts stay on in what is released: NDEBUG is never defined.
+override CFLAGS += -std=c11 -D_GNU_SOURCE -fno-omit-frame-pointer -pthread $(WARNINGS) \
+            $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+CPPFLAGS += -Isrc -Iinclude -I$(B)/generated -DMAILRAFT_VERSION='"$(VERSION)"'
+LDFLAGS  += -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+LIBS     := -ljson-c -lprotobuf-c -lxxhash
+
+# The seam: what touches the machine. The simulator links its own in their place.
+SEAM     := src/base/clock.c src/base/random.c src/base/thread.c src/base/disk.c src/base/log.c src/base/memory.c
+MAIL     := $(wildcard src/mail/*.c)
+SERVE    := $(wildcard src/serve/*.c)
+CORE     := $(filter-out $(SEAM),$(wildcard src/base/*.c)) $(wildcard src/raft/*.c) $(wildcard src/storage/*.c)
+PROTO_O  := $(B)/generated/raft_message.pb-c.o
+
+objects   = $(patsubst %.c,$(B)/%.o,$(1))
+
+CORE_O   := $(call objects,$(CORE))
+REAL_O   := $(CORE_O) $(call objects,$(SEAM) $(MAIL) $(SERVE)) $(PROTO_O)
+SIM_O    := $(call objects,$(filter-out test/sim/main.c,$(wildcard test/sim/*.c)))
+
+# One x_test.c per x.c: those of raft/ and storage/ run on the simulator's virtual disk, clock and network, the others
+# on the real ones.
+tests_of  = $(wildcard $(patsubst %,test/unit/%_test.c,$(notdir $(basename $(wildcard $(addsuffix /*.c,$(1)))))))
+UNIT_SIM_TESTS := $(call tests_of,src/raft src/storage test/sim)
+UNIT_TESTS     := $(filter-out $(UNIT_SIM_TESTS),$(wildcard test/unit/*_test.c))
+CLUSTER_TESTS  := $(wildcard test/cluster/*.c)
+# Criterion does not run under the thread sanitizer; there, test/check.h gives the same macros a runner of our own.
+CHECK_O  := $(if $(findstring thread,$(SANITIZE)),$(B)/test/check.o)
+CHECK_L  := $(if $(findstring thread,$(SANITIZE)),,-lcriterion)
+
+PROGRAMS := $(B)/mailraftd
+TESTS    := $(B)/unit $(B)/unit_sim $(B)/cluster
+
+.DELETE_ON_ERROR:
+.PHONY: all programs tests run test test-unit test-sim test-cluster sim bench clean install help packages
+
+all: programs
+
+programs: $(PROGRAMS)
+ifeq ($(VARIANT),plain)
+	@for program in $(notdir $(PROGRAMS)); do \
+	    cmp -s $(B)/$$program bin/$$program || install -m 755 $(B)/$$program bin/$$program; done
+endif
+
+tests: programs $(TESTS) $(B)/sim
+
+$(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/unit: $(call objects,$(UNIT_TESTS)) $(REAL_O) $(CHECK_O)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
+
+$(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS)) $(CORE_O) $(SIM_O) $(CHECK_O)
+	$(CC) $(LDFLAGS) -o $@ $^ -lxxhash $(CHECK_L)
+
+$(B)/sim: $(B)/test/sim/main.o $(CORE_O) $(SIM_O)
+	$(CC) $(LDFLAGS) -o $@ $^ -lxxhash
+
+$(B)/cluster: $(call objects,$(CLUSTER_TESTS)) $(REAL_O) $(CHECK_O)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
+
+$(B)/generated/raft_message.pb-c.c: src/mail/raft_message.proto
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(@D) --proto_path=src/mail $<
+
+# Generated code is not ours to warn about.
+$(PROTO_O): $(B)/generated/raft_message.pb-c.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -w -MMD -MP -c -o $@ $<
+
+$(call objects,$(MAIL)) $(call objects,$(wildcard test/unit/*_test.c)): | $(B)/generated/raft_message.pb-c.c
+
+# The flags a product was made with are part of what it is made from.
+$(B)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	    echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' > $@
+FORCE:
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Itest -MMD -MP -c -o $@ $<
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+clean:
+	rm -rf .build bin/mailraftd

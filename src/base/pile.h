@@ -1,0 +1,50 @@
+/* pile.h - a pile of mail: any thread puts, one thread takes.
+ *
+ * Threads:   put and close from any thread; take, put_back and free only from the owner.
+ * Ownership: put gives the letter away; take hands it over. A letter put into a closed pile is freed.
+ * Order:     lanes are emptied in their order, control before inner before clients; within a lane, letters come in the
+ *            order they were put. Client letters come in portions, between which the other lanes are looked at.
+ * Bounds:    putting never waits and never fails; what may grow without end is bounded by its sender's credit.
+ *
+ * A deadline waits for nobody and is never early: letters of the control and inner lanes that were put before it are
+ * handed out before it fires; those put after it, and client letters, never delay it. A take that finds its deadline
+ * more than PILE_STALL_US past was stalled (a paused process): it moves the deadline to PILE_STALL_US from now, once,
+ * so that readers can empty their sockets first and a leader's waiting heartbeat is read before its follower stands. */
+#ifndef BASE_PILE_H
+#define BASE_PILE_H
+
+#include "base/letter.h"
+
+#define PILE_STALL_US 10000
+
+enum lane { LANE_CONTROL, LANE_INNER, LANE_CLIENTS, LANE_COUNT };
+
+struct pile;
+
+struct pile *pile_new(void);
+void pile_free(struct pile *pile); /* with the letters in it */
+
+void pile_put(struct pile *pile, enum lane lane, struct letter *letter); /* never fails, never waits */
+
+/* The next letter of the lanes from control up to `upto`; NULL when the deadline passed, or when the pile is closed
+ * and those lanes are empty. *now_us: the time of this take, read once. */
+struct letter *pile_take(struct pile *pile, enum lane upto, int64_t deadline_us, int64_t *now_us);
+
+/* Lays a letter that was just taken back: it is the next of its lane, and keeps the time it was put. */
+void pile_put_back(struct pile *pile, enum lane lane, struct letter *letter);
+
+void pile_close(struct pile *pile); /* wakes the owner; closing twice is harmless */
+
+/* A sender's credit: how many bytes it may have on a pile. Give and close from any thread, take from the sender. */
+struct credit;
+
+struct credit *credit_new(size_t bytes);
+void credit_free(struct credit *credit); /* once no letter refers to it and nobody takes from it */
+
+/* Waits until some credit is left, then takes bytes from it (it may go below zero: one letter is always possible).
+ * False when the credit was closed. */
+bool credit_take(struct credit *credit, size_t bytes);
+void credit_give(struct credit *credit, size_t bytes);
+void credit_close(struct credit *credit);
+
+#endif

@@ -1,0 +1,42 @@
+/* node.h - one member of the cluster, whole: its server, the scribe of its data folder and its mailbox, started and
+ * stopped in their order. What mailraftd runs, and what the simulator runs.
+ *
+ * Threads:   node_run from one thread, which is the server's from then on; node_stop from any.
+ * Order:     the scribe opens the data folder before anything is said to others: then the mailbox binds, then
+ *            server_run() runs. At the end every pile is closed, every thread joined, every pile freed; only a scribe
+ *            that is stuck in the disk is not waited for (NODE_SCRIBE_WAIT_US). */
+#ifndef RAFT_NODE_H
+#define RAFT_NODE_H
+
+#include "base/disk.h"
+#include "mail/mailbox.h"
+
+#define NODE_SCRIBE_WAIT_US 300000
+
+struct node_config {
+    raft_id id;
+    char cluster_name[CLUSTER_NAME_MAX];
+    struct members members; /* id among them */
+    struct address listen;  /* where to bind for peers */
+    char data_dir[DISK_PATH_MAX]; /* absolute */
+    int64_t election_timeout_min_us;
+    int64_t election_timeout_max_us; /* timeouts are drawn from [min, max) */
+    int64_t heartbeat_us;
+    bool fast_failover; /* whether a closed connection of the leader is a reason to stand before the timeout */
+    char about[DISK_PATH_MAX + 256]; /* key=value facts for the first line of the state log */
+};
+
+struct node;
+struct server;
+
+/* log is borrowed until node_free. */
+struct node *node_new(const struct node_config *config, struct log *log);
+
+/* Runs until it is told to stop (true) or cannot go on (false, with STORAGE_ERROR and its kin, BIND_ERROR, ...). */
+bool node_run(struct node *node, struct mailraft_error *err);
+
+void node_stop(struct node *node);                   /* hands leadership over, then stops; twice: stops at once */
+const struct server *node_server(const struct node *node); /* to look at from the same thread (or the simulator) */
+void node_free(struct node *node);
+
+#endif

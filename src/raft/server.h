@@ -1,0 +1,165 @@
+/* server.h - the heart: one member's part in Raft. The paper is Ongaro and Ousterhout, "In Search of an Understandable
+ * Consensus Algorithm (Extended Version)"; "dissertation" is Ongaro's "Consensus: Bridging Theory and Practice".
+ *
+ *                      server_run(): switch (role)
+ *
+ *      deadline passed, leader's connection closed,            a majority granted the vote
+ *      or told to take over                                    (campaign, candidate.c)
+ *      (follow, follower.c)        +-------------+             +--------+
+ *   FOLLOWER --------------------> | CANDIDATE   | ----------> | LEADER |
+ *      ^                           | pre-vote,   |             +--------+
+ *      |                           | then vote   |                 |
+ *      |                           +-------------+                 |
+ *      +-- a leader of its term, --------+                         |
+ *      |   or a higher term (campaign, server_take_mail)           |
+ *      +-- a higher term (server_take_mail), or no majority -------+
+ *          answered (lead, leader.c)
+ *
+ * Every arrow is server_transition(), with its cause. Each role's file is a loop around server_take_mail(), where all
+ * that does not depend on the role is handled once.
+ *
+ * Threads:   everything here belongs to the server's thread. Others write to it by letters on its pile.
+ * Waiting:   a new term or vote counts when it is on the disk (Figure 2: "updated on stable storage before responding
+ *            to RPCs"). From server_save_ballot() until its letter comes back, server_take_mail() takes nothing but
+ *            the scribe's letters and stops, so nothing is answered, said or printed about the new term. A message
+ *            that made the change is kept on the pile, and read again after it: by then it finds the change made.
+ * State:     all of it is in struct server, none in locals across a server_take_mail(). */
+#ifndef RAFT_SERVER_H
+#define RAFT_SERVER_H
+
+#include "raft/node.h"
+#include "storage/scribe.h"
+
+enum role { FOLLOWER, CANDIDATE, LEADER };
+extern const char *const ROLE_NAMES[3];
+
+enum campaign_phase {
+    PRE_VOTING, /* asking whether we could win, in the old term (dissertation, section 9.6) */
+    STANDING,   /* the raised term and our own vote are on their way to the disk */
+    VOTING      /* asking for votes */
+};
+
+/* What server_take_mail has found. */
+enum mail {
+    MAIL_MESSAGE,  /* server->message is for the role to handle */
+    MAIL_DEADLINE, /* the deadline passed */
+    MAIL_CHANGED   /* the role, the term or something else that the role's loop looks at has changed: look again */
+};
+
+/* What we know of another member. */
+struct peer {
+    raft_id id;
+    /* The newest connection that it opened to us on the urgent channel. incarnation 0: none yet. */
+    uint64_t incarnation;
+    uint64_t connection;
+    bool connected;
+    struct data_id data_id;
+
+    uint64_t answered_round;   /* leader: the newest round of heartbeats that it has answered in our term */
+    int64_t answered_sent_us;  /* leader: when that round left us; the leader's start where it has answered none */
+    int64_t round_trip_us;     /* leader: of that answer; 0: none yet */
+};
+
+#define ROUNDS_KEPT 64 /* how many rounds back an answer still tells a round trip */
+
+struct server {
+    /* Fixed while it runs. */
+    struct node_config config;
+    int self; /* our position in config.members */
+    struct pile *pile;
+    struct log *log;
+    struct scribe *scribe;
+    struct mailbox *mailbox;
+
+    /* Persistent state (Figure 2). Always what the disk holds: set when the scribe says so. */
+    raft_term current_term; /* latest term this server has seen; only grows */
+    raft_id voted_for;      /* our choice in current_term; NO_ONE: none yet */
+    raft_index last_log_index;
+    raft_term last_log_term;
+
+    /* A ballot on its way to the disk. */
+    bool waiting;
+    struct ballot wanted;   /* what it will be */
+    char wanted_cause[200]; /* why, for the line that tells it */
+    uint64_t ballot_number; /* of the last LETTER_SAVE_BALLOT */
+    int64_t ballot_sync_us; /* how long the last one took to become durable */
+
+    /* Volatile state. */
+    enum role role;
+    raft_id leader_id;          /* who leads current_term, as far as we know; NO_ONE */
+    raft_index commit_index;
+    int64_t now_us;             /* the time of the last take */
+    int64_t heard_us;           /* when leader_id last spoke to us */
+    int64_t election_deadline_us; /* follower, candidate: when to stand (again) */
+    struct peer peers[MEMBERS_MAX]; /* by position in config.members; our own is unused */
+
+    /* The message that the role is to handle. */
+    struct letter *letter;  /* kept: goes back on the pile; otherwise freed at the next take */
+    const struct message *message;
+
+    /* The closed-connection hint (src/raft/hint.c). */
+    bool leader_silent;         /* the leader's connection closed and it has not spoken since: it counts as not heard */
+    int64_t hint_span_us;       /* the span that standing early is drawn from; 0: no hint */
+    int64_t leader_round_trip_us; /* the largest round trip to a follower, as the last heartbeat told it */
+
+    /* Candidate. */
+    enum campaign_phase phase;
+    bool transfer;              /* told to take over: no pre-vote, and the vote requests say so */
+    uint64_t campaign_round;    /* numbers each round of pre-votes or votes; answers echo it */
+    uint32_t granted;           /* members that granted in this round, one bit a position, our own included */
+    uint32_t refused;           /* members that refused in this round */
+    int64_t campaign_began_us;  /* when we stopped being a follower */
+    int rounds_failed;          /* in a row, in this candidacy */
+    int64_t summary_due_us;     /* when the next line that sums up failed rounds may come */
+
+    /* Leader. */
+    int64_t heartbeat_due_us;
+    int64_t led_since_us;
+    uint64_t heartbeat_round;   /* numbers each round of heartbeats, from 1 in each term */
+    int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT */
+
+    /* Stopping. */
+    bool stop_asked;            /* a leader that hands over goes on until stop_deadline_us or until it hears the next */
+    bool handing_over;          /* TIMEOUT_NOW has left: no heartbeats any more */
+    int64_t stop_deadline_us;
+    bool stopping;              /* server_run() returns */
+    struct mailraft_error failure; /* why, where it was not a stop; class NULL otherwise */
+};
+
+/* Readies a server whose storage has been opened (ballot). The pointers are borrowed. */
+void server_init(struct server *server, const struct node_config *config, struct pile *pile, struct log *log,
+                 struct scribe *scribe, struct mailbox *mailbox, struct ballot ballot, int64_t ballot_sync_us);
+void server_fini(struct server *server);
+
+/* Runs the member until it stops. server->failure tells why, if it was not asked to. */
+void server_run(struct server *server);
+
+/* The roles. Each returns when the role has changed or the server stops. */
+void follow(struct server *server);
+void campaign(struct server *server);
+void lead(struct server *server);
+
+/* Takes the next thing to handle, waiting at most until the deadline. Handled here, for every role alike: letters of
+ * the scribe, stops, connections that opened and closed, messages of strangers, higher terms, stale terms. */
+enum mail server_take_mail(struct server *server, int64_t deadline_us);
+
+/* The message just taken stays first on the pile; whoever takes mail next finds it again. */
+void server_keep_mail(struct server *server);
+
+/* Changes the role; the only place that does. One line: "Follower! STATE: LEADER -> FOLLOWER cause=\"...\"". */
+void server_transition(struct server *server, enum role role, const char *cause, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Sends a new term or vote to the disk, and waits (see above) until it is there. Terms never go back, and a vote in a
+ * term never changes. */
+void server_save_ballot(struct server *server, raft_term term, raft_id voted_for, const char *cause, ...)
+    __attribute__((format(printf, 4, 5)));
+
+void server_send(struct server *server, raft_id to, struct message *message); /* fills in server_id */
+void server_broadcast(struct server *server, struct message *message);        /* to every other member */
+void server_answer(struct server *server, struct message *answer); /* to the sender of server->message; echoes its round */
+
+/* The state machine of elections, in words: asserts what must always hold. */
+void server_check(const struct server *server);
+
+#endif
