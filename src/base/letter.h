@@ -43,6 +43,7 @@ struct letter {
     struct credit *credit;
     size_t credit_bytes; /* given back to credit when the letter is freed */
 
+    bool kept; /* the owner's: it has been read once and laid back */
     enum letter_kind kind;
     uint64_t number; /* SAVE_BALLOT counts up from 1; BALLOT_SAVED repeats it */
     union {

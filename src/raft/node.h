@@ -23,6 +23,7 @@ struct node_config {
     int64_t election_timeout_max_us; /* timeouts are drawn from [min, max) */
     int64_t heartbeat_us;
     bool fast_failover; /* whether a closed connection of the leader is a reason to stand before the timeout */
+    int32_t pid; /* told to whoever finds the data folder locked */
     char about[DISK_PATH_MAX + 256]; /* key=value facts for the first line of the state log */
 };
 

@@ -34,6 +34,7 @@ enum role { FOLLOWER, CANDIDATE, LEADER };
 extern const char *const ROLE_NAMES[3];
 
 enum campaign_phase {
+    ENTERING,   /* nothing has been asked yet in this round */
     PRE_VOTING, /* asking whether we could win, in the old term (dissertation, section 9.6) */
     STANDING,   /* the raised term and our own vote are on their way to the disk */
     VOTING      /* asking for votes */
@@ -97,14 +98,14 @@ struct server {
     struct letter *letter;  /* kept: goes back on the pile; otherwise freed at the next take */
     const struct message *message;
 
-    /* The closed-connection hint (src/raft/hint.c). */
+    /* The closed-connection hint (timer.c). */
     bool leader_silent;         /* the leader's connection closed and it has not spoken since: it counts as not heard */
     int64_t hint_span_us;       /* the span that standing early is drawn from; 0: no hint */
     int64_t leader_round_trip_us; /* the largest round trip to a follower, as the last heartbeat told it */
 
     /* Candidate. */
     enum campaign_phase phase;
-    bool transfer;              /* told to take over: no pre-vote, and the vote requests say so */
+    bool transfer;              /* told to take over: no pre-vote in this round, and its vote requests say so */
     uint64_t campaign_round;    /* numbers each round of pre-votes or votes; answers echo it */
     uint32_t granted;           /* members that granted in this round, one bit a position, our own included */
     uint32_t refused;           /* members that refused in this round */
@@ -114,7 +115,6 @@ struct server {
 
     /* Leader. */
     int64_t heartbeat_due_us;
-    int64_t led_since_us;
     uint64_t heartbeat_round;   /* numbers each round of heartbeats, from 1 in each term */
     int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT */
 
@@ -159,7 +159,7 @@ void server_send(struct server *server, raft_id to, struct message *message); /*
 void server_broadcast(struct server *server, struct message *message);        /* to every other member */
 void server_answer(struct server *server, struct message *answer); /* to the sender of server->message; echoes its round */
 
-/* The state machine of elections, in words: asserts what must always hold. */
+/* Asserts what must hold whenever the server's thread waits. */
 void server_check(const struct server *server);
 
 #endif

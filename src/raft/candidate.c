@@ -1,0 +1,223 @@
+/* candidate.c - a candidate asks whether it could win, raises the term, asks for votes, and leads when a majority
+ * grants them (Figure 2, "Rules for Servers", Candidates; the pre-vote: dissertation, section 9.6). */
+#include "raft/members.h"
+#include "raft/timer.h"
+#include "raft/vote.h"
+
+#include <stdio.h>
+
+#define ROUNDS_TOLD      3 /* so many failed rounds have lines of their own; then a line a second sums up */
+#define SUMMARY_EVERY_US 1000000
+
+static bool is_told(const struct server *server)
+{
+    return server->rounds_failed < ROUNDS_TOLD;
+}
+
+static void begin_round(struct server *server, enum campaign_phase phase)
+{
+    server->phase = phase;
+    server->campaign_round++;
+    server->granted = 1U << server->self;
+    server->refused = 0;
+    timer_start_round(server);
+}
+
+static void ask(struct server *server, enum message_type type, raft_term term)
+{
+    struct message request = {.type_of_message = type,
+                              .curr_term = term,
+                              .last_log_index = server->last_log_index,
+                              .last_log_term = server->last_log_term,
+                              .transfer = server->transfer,
+                              .round = server->campaign_round};
+    server_broadcast(server, &request);
+}
+
+/* "Increment currentTerm, vote for self" - and both on the disk before anybody hears of it. */
+static void stand(struct server *server, const char *why)
+{
+    server->phase = STANDING;
+    server_save_ballot(server, server->current_term + 1, server->config.id, "%s", why);
+}
+
+static void count_pre_votes(struct server *server)
+{
+    if (!members_is_quorum(&server->config.members, server->granted))
+        return;
+    char why[60];
+    snprintf(why, sizeof why, "pre-vote won %d/%d", __builtin_popcount(server->granted), server->config.members.count);
+    stand(server, why);
+}
+
+static void count_votes(struct server *server)
+{
+    if (members_is_quorum(&server->config.members, server->granted))
+        server_transition(server, LEADER, "votes %d/%d", __builtin_popcount(server->granted),
+                          server->config.members.count);
+}
+
+static void ask_pre_votes(struct server *server)
+{
+    begin_round(server, PRE_VOTING);
+    ask(server, REQUEST_PRE_VOTE, server->current_term + 1);
+    count_pre_votes(server);
+}
+
+static void ask_votes(struct server *server)
+{
+    log_info(server->log, "Candidate! cause=\"%s\" last_log=%llu@%llu", server->wanted_cause,
+             (unsigned long long)server->last_log_index, (unsigned long long)server->last_log_term);
+    begin_round(server, VOTING);
+    ask(server, REQUEST_VOTE, server->current_term);
+    count_votes(server);
+}
+
+/* What is next, when no letter decides it. */
+static void go_on(struct server *server)
+{
+    if (server->phase == ENTERING && server->transfer)
+        stand(server, "told to take over");
+    else if (server->phase == ENTERING)
+        ask_pre_votes(server);
+    else if (server->phase == STANDING && !server->waiting)
+        ask_votes(server);
+}
+
+static void log_answer(struct server *server, const char *what)
+{
+    const struct message *answer = server->message;
+    char text[100];
+    enum log_level level = is_told(server) ? LOG_INFO : LOG_DEBUG;
+    if (answer->vote_granted)
+        log_put(server->log, level, "Reading mail from %d %s granted: 1", answer->server_id, what);
+    else
+        log_put(server->log, level, "Reading mail from %d %s granted: 0 reason=\"%s\"", answer->server_id, what,
+                message_refusal_describe(answer, text, sizeof text));
+}
+
+/* Enters an answer of this round into the sets of those that granted and refused: votes are counted by member, so an
+ * answer that comes twice counts once. */
+static void enter_answer(struct server *server, const char *what)
+{
+    uint32_t voter = 1U << members_find(&server->config.members, server->message->server_id);
+    log_answer(server, what);
+    if (server->message->vote_granted)
+        server->granted |= voter;
+    else
+        server->refused |= voter;
+    uint32_t everybody = (uint32_t)((1ULL << server->config.members.count) - 1);
+    if ((server->refused & voter) != 0 && !members_is_quorum(&server->config.members, everybody & ~server->refused))
+        timer_round_lost(server);
+}
+
+static void handle_pre_vote(struct server *server)
+{
+    const struct message *answer = server->message;
+    if (server->phase != PRE_VOTING || answer->round != server->campaign_round)
+        return; /* of an earlier round */
+    enter_answer(server, "pre-vote");
+    if (answer->vote_granted)
+        count_pre_votes(server);
+    else if (answer->refusal == REFUSAL_LEADER_LIVES || answer->refusal == REFUSAL_LEADING)
+        timer_false_alarm(server);
+}
+
+static void handle_vote(struct server *server)
+{
+    if (server->phase != VOTING || server->message->round != server->campaign_round)
+        return;
+    enter_answer(server, "vote");
+    count_votes(server);
+}
+
+/* Another stands in our term. We chose ourselves in it, unless we are only asking for pre-votes and chose nobody. */
+static void handle_request_vote(struct server *server)
+{
+    int64_t detail = 0;
+    enum refusal refusal = vote_refusal(server, server->voted_for, &detail);
+    if (refusal != REFUSAL_NONE) {
+        vote_refuse(server, refusal, detail);
+        return;
+    }
+    server_keep_mail(server);
+    server_transition(server, FOLLOWER, "%d stands in our term, in which we do not", server->message->server_id);
+}
+
+static void handle_message(struct server *server)
+{
+    switch (server->message->type_of_message) {
+    case RESPONSE_PRE_VOTE:
+        handle_pre_vote(server);
+        break;
+    case RESPONSE_VOTE:
+        handle_vote(server);
+        break;
+    case REQUEST_VOTE:
+        handle_request_vote(server);
+        break;
+    case REQUEST_APPEND_ENTRIES: /* "If AppendEntries RPC received from new leader: convert to follower" */
+        server_keep_mail(server);
+        server_transition(server, FOLLOWER, "%d leads our term", server->message->server_id);
+        break;
+    case TIMEOUT_NOW:
+        if (server->message->server_id == server->leader_id && server->phase == PRE_VOTING) {
+            server->transfer = true;
+            server->phase = ENTERING;
+        }
+        break;
+    case HELLO:
+    case REQUEST_PRE_VOTE:
+    case RESPONSE_APPEND_ENTRIES:
+        break;
+    }
+}
+
+static void log_summary(struct server *server)
+{
+    if (server->now_us < server->summary_due_us)
+        return;
+    server->summary_due_us = server->now_us + SUMMARY_EVERY_US;
+    char missing[MEMBERS_MAX * 12] = "";
+    size_t used = 0;
+    for (int i = 0; i < server->config.members.count; i++)
+        if (((server->granted | server->refused) >> i & 1U) == 0)
+            used += (size_t)snprintf(missing + used, sizeof missing - used, "%s%d", used > 0 ? "," : "",
+                                     server->config.members.list[i].id);
+    log_info(server->log, "Still no leader rounds=%d not_reached=%s", server->rounds_failed,
+             used > 0 ? missing : "none");
+}
+
+/* "If election timeout elapses: start new election." */
+static void start_over(struct server *server)
+{
+    server->rounds_failed++;
+    if (is_told(server))
+        log_info(server->log, "Pre-vote! cause=\"election timeout, %s granted %d/%d\" term_wanted=%llu",
+                 server->phase == VOTING ? "votes" : "pre-votes", __builtin_popcount(server->granted),
+                 server->config.members.count, (unsigned long long)server->current_term + 1);
+    else
+        log_summary(server);
+    timer_round_failed(server);
+    server->transfer = false;
+    server->phase = ENTERING;
+}
+
+void campaign(struct server *server)
+{
+    while (server->role == CANDIDATE && !server->stopping) {
+        go_on(server);
+        if (server->role != CANDIDATE)
+            break;
+        switch (server_take_mail(server, server->election_deadline_us)) {
+        case MAIL_MESSAGE:
+            handle_message(server);
+            break;
+        case MAIL_DEADLINE:
+            start_over(server);
+            break;
+        case MAIL_CHANGED:
+            break;
+        }
+    }
+}

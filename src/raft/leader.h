@@ -1,0 +1,15 @@
+/* leader.h - what others ask of the leader's part: how well it is heard, and to whom it can hand over. */
+#ifndef RAFT_LEADER_H
+#define RAFT_LEADER_H
+
+#include "raft/server.h"
+
+/* When the newest round of heartbeats left that a majority, ourselves included, has answered. Answers that we read
+ * late (after a pause) count from then too, so a leader that was away does not take old answers for new ones. */
+int64_t leader_quorum_heard_us(const struct server *server);
+
+/* Tells the member that is the most up to date, and answered within the minimum election timeout, to take over
+ * (dissertation, section 3.10). False where there is none. */
+bool leader_hand_over(struct server *server);
+
+#endif
