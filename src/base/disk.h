@@ -22,7 +22,8 @@ struct disk_file;
 enum disk_open_mode {
     DISK_OPEN,   /* must exist; read and write */
     DISK_CREATE, /* made when missing, kept as it is otherwise; read and write */
-    DISK_REPLACE /* made, or emptied when there; read and write */
+    DISK_REPLACE, /* made, or emptied when there; read and write */
+    DISK_READ    /* must exist; only to be read: a file of somebody else's */
 };
 
 /* NULL and an error (os_errno ENOENT where it does not exist). The caller closes it. */
