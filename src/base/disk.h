@@ -45,7 +45,8 @@ bool disk_lock(struct disk_file *file, struct mailraft_error *err);
 bool disk_exists(const char *path, bool *exists, struct mailraft_error *err);
 bool disk_rename(const char *from, const char *to, struct mailraft_error *err);
 bool disk_unlink(const char *path, struct mailraft_error *err);
-bool disk_make_folder(const char *path, struct mailraft_error *err); /* with its parents; fine when it is there */
+/* Fine when it is there. Its parents are made where they are missing, each synced into its own. */
+bool disk_make_folder(const char *path, struct mailraft_error *err);
 bool disk_sync_folder(const char *path, struct mailraft_error *err);
 
 /* The names in a folder, sorted by bytes, without "." and "..". The caller frees them with disk_names_free. */

@@ -24,6 +24,10 @@ struct log *log_open(int fd, int32_t node_id, enum log_level level, struct mailr
 /* Writes what the ring holds, for at most 200 ms where nobody reads the other end, and frees the log. */
 void log_close(struct log *log);
 
+/* For a process that is about to abort: gives the log's thread up to 200 ms to write what the ring holds. Takes no
+ * lock and allocates nothing, so that a handler of SIGABRT may call it, whatever was interrupted. */
+void log_drain(struct log *log);
+
 /* The term and role that lines tell from now on. role: a string that lasts. Called by the server's thread alone; kept
  * under the ring's mutex. */
 void log_set_state(struct log *log, uint64_t term, const char *role);

@@ -1,0 +1,21 @@
+#include "base/letter.h"
+
+#include "base/memory.h"
+#include "base/pile.h"
+
+struct letter *letter_new(enum letter_kind kind)
+{
+    struct letter *letter = memory_new(sizeof *letter);
+
+    letter->kind = kind;
+    return letter;
+}
+
+void letter_free(struct letter *letter)
+{
+    if (letter == NULL)
+        return;
+    if (letter->credit != NULL)
+        credit_give(letter->credit, letter->credit_bytes);
+    memory_free(letter);
+}

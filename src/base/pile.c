@@ -1,0 +1,218 @@
+#include "base/pile.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/thread.h"
+
+#define CLIENTS_PORTION 16 /* client letters in a row before the other lanes are looked at */
+
+struct list {
+    struct letter *first, *last; /* last: to be trusted only while first is not NULL */
+};
+
+struct pile {
+    struct mutex mutex; /* guards from here to closed; nobody waits while holding it */
+    struct wake wake;   /* mail in a lane that the owner waits for, or the pile was closed */
+    struct list incoming[LANE_COUNT];
+    int lanes_awaited; /* the owner sleeps until one of that many first lanes gets mail; 0: it is awake or woken */
+    bool closed;
+
+    /* The owner's alone. */
+    struct list lanes[LANE_COUNT]; /* collected, older than anything incoming in the same lane */
+    int clients_in_a_row;          /* client letters taken since incoming mail was last collected */
+    int64_t stalled_deadline_us;   /* the deadline that was found stalled last, ... */
+    int64_t moved_deadline_us;     /* ... and what it was moved to */
+};
+
+static void list_append(struct list *list, struct letter *letter)
+{
+    letter->next = NULL;
+    if (list->first == NULL)
+        list->first = letter;
+    else
+        list->last->next = letter;
+    list->last = letter;
+}
+
+/* Moves everything from one list to the end of another. */
+static void list_move(struct list *to, struct list *from)
+{
+    if (from->first == NULL)
+        return;
+    if (to->first == NULL)
+        to->first = from->first;
+    else
+        to->last->next = from->first;
+    to->last = from->last;
+    from->first = NULL;
+}
+
+static struct letter *list_take(struct list *list)
+{
+    struct letter *letter = list->first;
+
+    list->first = letter->next;
+    letter->next = NULL;
+    return letter;
+}
+
+static void list_free(struct list *list)
+{
+    while (list->first != NULL)
+        letter_free(list_take(list));
+}
+
+struct pile *pile_new(void)
+{
+    struct pile *pile = memory_new(sizeof *pile);
+
+    mutex_init(&pile->mutex);
+    wake_init(&pile->wake);
+    pile->stalled_deadline_us = CLOCK_NEVER;
+    pile->moved_deadline_us = CLOCK_NEVER;
+    return pile;
+}
+
+void pile_free(struct pile *pile)
+{
+    if (pile == NULL)
+        return;
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        list_free(&pile->lanes[lane]);
+        list_free(&pile->incoming[lane]);
+    }
+    wake_fini(&pile->wake);
+    mutex_fini(&pile->mutex);
+    memory_free(pile);
+}
+
+/* The mutex is held. Later puts and closes find the owner woken and spare the call: a batch is one wake-up. */
+static void pile_wake_owner(struct pile *pile)
+{
+    pile->lanes_awaited = 0;
+    wake_one(&pile->wake);
+}
+
+void pile_put(struct pile *pile, enum lane lane, struct letter *letter)
+{
+    bool closed;
+
+    mutex_lock(&pile->mutex);
+    closed = pile->closed;
+    if (!closed) {
+        letter->put_us = clock_now_us(); /* under the mutex, so that in a lane it never goes back */
+        list_append(&pile->incoming[lane], letter);
+        if ((int)lane < pile->lanes_awaited)
+            pile_wake_owner(pile);
+    }
+    mutex_unlock(&pile->mutex);
+    if (closed)
+        letter_free(letter);
+}
+
+void pile_close(struct pile *pile)
+{
+    mutex_lock(&pile->mutex);
+    pile->closed = true;
+    if (pile->lanes_awaited > 0)
+        pile_wake_owner(pile);
+    mutex_unlock(&pile->mutex);
+}
+
+/* The deadline that counts for a take at now_us: the one asked for or, after a stall, what it was moved to. */
+static int64_t pile_deadline(struct pile *pile, int64_t deadline_us, int64_t now_us)
+{
+    if (deadline_us == pile->stalled_deadline_us)
+        return pile->moved_deadline_us;
+    if (deadline_us >= now_us - PILE_STALL_US)
+        return deadline_us;
+    pile->stalled_deadline_us = deadline_us;
+    pile->moved_deadline_us = now_us + PILE_STALL_US;
+    return pile->moved_deadline_us;
+}
+
+/* Swaps all incoming mail out under one lock. Returns whether the pile has been closed. */
+static bool pile_collect(struct pile *pile)
+{
+    bool closed;
+
+    mutex_lock(&pile->mutex);
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        list_move(&pile->lanes[lane], &pile->incoming[lane]);
+    closed = pile->closed;
+    mutex_unlock(&pile->mutex);
+    pile->clients_in_a_row = 0;
+    return closed;
+}
+
+/* The next collected letter that may be handed out at now_us; NULL when there is none, or when it is time to collect.
+ * Within a lane put_us never goes back, so the first letter speaks for all behind it. */
+static struct letter *pile_next(struct pile *pile, enum lane upto, int64_t deadline_us, int64_t now_us)
+{
+    bool early = now_us < deadline_us;
+
+    for (enum lane lane = LANE_CONTROL; lane <= upto && lane <= LANE_INNER; lane++) {
+        const struct letter *first = pile->lanes[lane].first;
+
+        if (first != NULL && (early || first->put_us <= deadline_us))
+            return list_take(&pile->lanes[lane]);
+    }
+    if (upto < LANE_CLIENTS || !early || pile->lanes[LANE_CLIENTS].first == NULL)
+        return NULL;
+    if (pile->clients_in_a_row == CLIENTS_PORTION)
+        return NULL;
+    pile->clients_in_a_row++;
+    return list_take(&pile->lanes[LANE_CLIENTS]);
+}
+
+/* Sleeps until there is incoming mail in the lanes up to `upto`, the pile is closed, or the deadline passes. */
+static void pile_wait(struct pile *pile, enum lane upto, int64_t deadline_us)
+{
+    bool mail = false;
+
+    mutex_lock(&pile->mutex);
+    for (enum lane lane = LANE_CONTROL; lane <= upto; lane++)
+        mail = mail || pile->incoming[lane].first != NULL;
+    if (!mail && !pile->closed) {
+        pile->lanes_awaited = (int)upto + 1;
+        /* Whoever puts or closes sets it to 0: what is left of the loop are wake-ups for no reason. */
+        while (pile->lanes_awaited > 0 && wake_wait_until(&pile->wake, &pile->mutex, deadline_us))
+            ;
+        pile->lanes_awaited = 0;
+    }
+    mutex_unlock(&pile->mutex);
+}
+
+/* The clock is read before incoming mail is collected: what was put before a deadline that has passed by then has been
+ * collected before the deadline fires. */
+struct letter *pile_take(struct pile *pile, enum lane upto, int64_t deadline_us, int64_t *now_us)
+{
+    for (;;) {
+        struct letter *letter;
+        int64_t effective_us;
+        bool closed;
+
+        *now_us = clock_now_us();
+        effective_us = pile_deadline(pile, deadline_us, *now_us);
+        letter = pile_next(pile, upto, effective_us, *now_us);
+        if (letter != NULL)
+            return letter;
+        closed = pile_collect(pile);
+        if (closed)
+            effective_us = CLOCK_NEVER; /* the owner empties it: no deadline stands before what is left */
+        letter = pile_next(pile, upto, effective_us, *now_us);
+        if (letter != NULL || closed || *now_us >= effective_us)
+            return letter;
+        pile_wait(pile, upto, effective_us);
+    }
+}
+
+void pile_put_back(struct pile *pile, enum lane lane, struct letter *letter)
+{
+    struct list *list = &pile->lanes[lane];
+
+    if (list->first == NULL)
+        list->last = letter;
+    letter->next = list->first;
+    list->first = letter;
+}
