@@ -32,15 +32,16 @@ static bool disk_fail(struct mailraft_error *err, const char *deed, const char *
 struct disk_file *disk_open(const char *path, enum disk_open_mode mode, struct mailraft_error *err)
 {
     static const int FLAGS[] = {
-        [DISK_OPEN] = 0,
-        [DISK_CREATE] = O_CREAT,
-        [DISK_REPLACE] = O_CREAT | O_TRUNC,
+        [DISK_OPEN] = O_RDWR,
+        [DISK_CREATE] = O_RDWR | O_CREAT,
+        [DISK_REPLACE] = O_RDWR | O_CREAT | O_TRUNC,
+        [DISK_READ] = O_RDONLY,
     };
     struct disk_file *file;
     int fd;
 
     do
-        fd = open(path, O_RDWR | O_CLOEXEC | FLAGS[mode], FILE_MODE);
+        fd = open(path, O_CLOEXEC | FLAGS[mode], FILE_MODE);
     while (fd < 0 && errno == EINTR);
     if (fd < 0) {
         disk_fail(err, "open", path);
