@@ -15,9 +15,9 @@
 #include "base/memory.h"
 #include "serve/json_strict.h"
 
-#define PLACE_TEXT_MAX 160
-#define VALUE_SHOWN_MAX 80 /* bytes of a value that an error shows */
-#define DATA_DIR_MAX (DISK_PATH_MAX - 64) /* leaves room for the names of the files in it */
+#define PLACE_TEXT_MAX  160
+#define VALUE_SHOWN_MAX 80                   /* bytes of a value that an error shows */
+#define DATA_DIR_MAX    (DISK_PATH_MAX - 64) /* leaves room for the names of the files in it */
 
 /* Where in the file a value stands: a chain from the value up to the top, on the stack. */
 struct place {
@@ -38,47 +38,65 @@ static void place_format(const struct place *place, char *text, size_t size)
         snprintf(text + length, size - length, "%s%.40s", length > 0 ? "." : "", place->key);
 }
 
-/* Raises "PATH: VALUE REST". value: NULL where there is none to show. */
-static bool wrong(const struct place *place, struct json_object *value, struct mailraft_error *err, const char *format,
-                  ...) __attribute__((format(printf, 4, 5)));
+/* The JSON of a value, cut where it is long. */
+static void value_format(struct json_object *value, char text[VALUE_SHOWN_MAX + 4])
+{
+    const char *json = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    size_t length = strlen(json);
+    const char *end = "";
+    if (length > VALUE_SHOWN_MAX) {
+        length = VALUE_SHOWN_MAX;
+        end = "...";
+        while (((unsigned char)json[length] & 0xc0) == 0x80)
+            length--; /* not within a character */
+    }
+    snprintf(text, VALUE_SHOWN_MAX + 4, "%.*s%s", (int)length, json, end);
+}
 
-static bool wrong(const struct place *place, struct json_object *value, struct mailraft_error *err, const char *format,
-                  ...)
+/* Raises "PATH: WHAT". */
+static bool wrong(const struct place *place, struct mailraft_error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool wrong(const struct place *place, struct mailraft_error *err, const char *format, ...)
 {
     char path[PLACE_TEXT_MAX];
-    place_format(place, path, sizeof(path));
     char what[512];
     va_list arguments;
+    place_format(place, path, sizeof(path));
     va_start(arguments, format);
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
-    if (value == NULL)
-        return error_raise(err, &CONFIG_ERROR, "%s: %s", path, what);
-    const char *shown = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-    size_t length = strlen(shown);
-    if (length <= VALUE_SHOWN_MAX)
-        return error_raise(err, &CONFIG_ERROR, "%s: %s %s", path, shown, what);
-    length = VALUE_SHOWN_MAX;
-    while (length > 0 && ((unsigned char)shown[length] & 0xc0) == 0x80)
-        length--; /* not within a character */
-    return error_raise(err, &CONFIG_ERROR, "%s: %.*s... %s", path, (int)length, shown, what);
+    return error_raise(err, &CONFIG_ERROR, "%s: %s", path, what);
+}
+
+/* Raises "PATH: VALUE WHAT". */
+static bool wrong_value(const struct place *place, struct json_object *value, struct mailraft_error *err,
+                        const char *what)
+{
+    char text[VALUE_SHOWN_MAX + 4];
+    value_format(value, text);
+    return wrong(place, err, "%s %s", text, what);
 }
 
 /* ---- Objects and their keys ---- */
 
-#define KEYS_TEXT_MAX 200
+static bool wrong_unknown(const struct place *place, struct json_object *value, const char *const *keys,
+                          struct mailraft_error *err)
+{
+    char what[250] = "is not known; the keys here are";
+    for (size_t i = 0; keys[i] != NULL; i++) {
+        size_t length = strlen(what);
+        snprintf(what + length, sizeof(what) - length, "%s %s", i > 0 ? "," : "", keys[i]);
+    }
+    return wrong_value(place, value, err, what);
+}
 
 /* Whether a value is an object with none but the listed keys. keys: ends with NULL. */
 static bool check_object(const struct place *place, struct json_object *value, const char *const *keys,
                          struct mailraft_error *err)
 {
     if (!json_object_is_type(value, json_type_object))
-        return wrong(place, value, err, "must be an object: {...}");
-    char known[KEYS_TEXT_MAX] = "";
-    for (size_t i = 0; keys[i] != NULL; i++) {
-        size_t length = strlen(known);
-        snprintf(known + length, sizeof(known) - length, "%s%s", i > 0 ? ", " : "", keys[i]);
-    }
+        return wrong_value(place, value, err, "must be an object: {...}");
     struct json_object_iterator at = json_object_iter_begin(value);
     struct json_object_iterator end = json_object_iter_end(value);
     for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
@@ -87,7 +105,7 @@ static bool check_object(const struct place *place, struct json_object *value, c
         while (keys[i] != NULL && strcmp(keys[i], key.key) != 0)
             i++;
         if (keys[i] == NULL)
-            return wrong(&key, json_object_iter_peek_value(&at), err, "is not known; the keys here are %s", known);
+            return wrong_unknown(&key, json_object_iter_peek_value(&at), keys, err);
     }
     return true;
 }
@@ -103,7 +121,7 @@ static bool require(const struct place *parent, struct json_object *object, cons
                     struct json_object **value, struct mailraft_error *err)
 {
     struct place place = {parent, key, 0};
-    return find(object, key, value) || wrong(&place, NULL, err, "is missing; write %s", what);
+    return find(object, key, value) || wrong(&place, err, "is missing; write %s", what);
 }
 
 /* ---- Plain values: where the key is absent, what they fill in stays as it is ---- */
@@ -115,13 +133,14 @@ static bool read_whole(const struct place *parent, struct json_object *object, c
     struct json_object *value;
     if (!find(object, key, &value))
         return true;
+    char right[80];
+    snprintf(right, sizeof(right), "is not right; write a whole number from %lld to %lld", (long long)min,
+             (long long)max);
     if (!json_object_is_type(value, json_type_int))
-        return wrong(&place, value, err, "must be a whole number from %lld to %lld, such as %lld", (long long)min,
-                     (long long)max, (long long)min);
+        return wrong_value(&place, value, err, right);
     int64_t found = json_object_get_int64(value);
     if (found < min || found > max)
-        return wrong(&place, value, err, "is out of range; it must be from %lld to %lld", (long long)min,
-                     (long long)max);
+        return wrong_value(&place, value, err, right);
     *number = found;
     return true;
 }
@@ -134,7 +153,7 @@ static bool read_bool(const struct place *parent, struct json_object *object, co
     if (!find(object, key, &value))
         return true;
     if (!json_object_is_type(value, json_type_boolean))
-        return wrong(&place, value, err, "must be true or false");
+        return wrong_value(&place, value, err, "must be true or false");
     *flag = json_object_get_boolean(value);
     return true;
 }
@@ -155,7 +174,7 @@ static bool read_address(const struct place *parent, struct json_object *object,
     if (!find(object, key, &value))
         return true;
     if (!json_object_is_type(value, json_type_string) || !address_parse(json_object_get_string(value), address))
-        return wrong(&place, value, err, "is not an address; write \"host:port\", with a port from 1 to 65535");
+        return wrong_value(&place, value, err, "is not an address; write \"host:port\", with a port from 1 to 65535");
     return true;
 }
 
@@ -211,7 +230,7 @@ static bool claim(struct claims *claims, const struct place *parent, const char 
         if (!address_same(&claims->list[i].address, address))
             continue;
         char text[ADDRESS_TEXT_MAX];
-        return wrong(&place, NULL, err, "\"%s\" is taken by %s; each needs an address of its own",
+        return wrong(&place, err, "\"%s\" is taken by %s; each needs an address of its own",
                      address_format(address, text, sizeof(text)), claims->list[i].where);
     }
     assert(claims->count < 3 * MEMBERS_MAX);
@@ -225,13 +244,13 @@ static bool claim(struct claims *claims, const struct place *parent, const char 
 
 static bool read_name(const struct place *cluster, struct json_object *object, char *name, struct mailraft_error *err)
 {
-    static const char RIGHT[] = "1 to 64 printable ASCII characters without spaces and quotes";
+    static const char WRONG[] = "is no name; write 1 to 64 printable ASCII characters without spaces and quotes";
     struct place place = {cluster, "name", 0};
     struct json_object *value;
     if (!require(cluster, object, "name", "the cluster's name", &value, err))
         return false;
     if (!json_object_is_type(value, json_type_string))
-        return wrong(&place, value, err, "is no name; write %s", RIGHT);
+        return wrong_value(&place, value, err, WRONG);
     const char *text = json_object_get_string(value);
     size_t length = strlen(text);
     bool good = length >= 1 && length < CLUSTER_NAME_MAX;
@@ -239,7 +258,7 @@ static bool read_name(const struct place *cluster, struct json_object *object, c
         if (text[i] <= ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\'')
             good = false;
     if (!good)
-        return wrong(&place, value, err, "is no name; write %s", RIGHT);
+        return wrong_value(&place, value, err, WRONG);
     memcpy(name, text, length + 1);
     return true;
 }
@@ -270,7 +289,7 @@ static bool check_member(const struct place *place, const struct members *member
     for (int i = 0; i < index; i++) {
         struct place id = {place, "id", 0};
         if (members->list[i].id == member->id)
-            return wrong(&id, NULL, err, "%d is the id of cluster.members[%d] too; each needs its own", member->id, i);
+            return wrong(&id, err, "%d is the id of cluster.members[%d] too; each needs its own", member->id, i);
     }
     return claim(claims, place, "peer", &member->peer, err) && claim(claims, place, "client", &member->client, err) &&
            claim(claims, place, "admin", &member->admin, err);
@@ -291,10 +310,10 @@ static bool read_members(const struct place *cluster, struct json_object *object
     if (!require(cluster, object, "members", "a list of {\"id\": 1, \"peer\": \"host:port\"}", &value, err))
         return false;
     if (!json_object_is_type(value, json_type_array))
-        return wrong(&place, value, err, "must be a list: [{\"id\": 1, \"peer\": \"host:port\"}, ...]");
+        return wrong_value(&place, value, err, "must be a list: [{\"id\": 1, \"peer\": \"host:port\"}, ...]");
     size_t count = json_object_array_length(value);
     if (count < 1 || count > MEMBERS_MAX)
-        return wrong(&place, NULL, err, "has %zu members; there must be 1 to %d", count, MEMBERS_MAX);
+        return wrong(&place, err, "has %zu members; there must be 1 to %d", count, MEMBERS_MAX);
     struct claims claims = {.count = 0};
     for (size_t i = 0; i < count; i++) {
         struct place element = {&place, NULL, (int)i};
@@ -339,12 +358,12 @@ static bool read_id(const struct place *top, struct json_object *object, raft_id
         return false;
     config->node.id = id != 0 ? id : (raft_id)in_file;
     if (config->node.id == 0)
-        return wrong(&place, NULL, err, "is missing; write which member this node is, or start it with --id N");
+        return wrong(&place, err, "is missing; write which member this node is, or start it with --id N");
     if (members_find(&config->node.members, config->node.id) >= 0)
         return true;
     char ids[MEMBERS_MAX * 12 + 1];
     members_list(&config->node.members, ids, sizeof(ids));
-    return wrong(&place, NULL, err, "%d%s is no member; cluster.members lists %s", config->node.id,
+    return wrong(&place, err, "%d%s is no member; cluster.members lists %s", config->node.id,
                  id != 0 ? " (from --id)" : "", ids);
 }
 
@@ -377,7 +396,7 @@ static bool check_trusted(const struct place *parent, const struct address *clie
     char text[ADDRESS_TEXT_MAX];
     if (client->port == 0 || address_is_loopback(client))
         return true;
-    return wrong(&place, NULL, err,
+    return wrong(&place, err,
                  "\"%s\" can be reached by other machines, and clients need no password; use 127.0.0.1, or set "
                  "\"trusted_network\": true where only trusted machines can reach it",
                  address_format(client, text, sizeof(text)));
@@ -417,10 +436,12 @@ static bool read_times(const struct place *top, struct json_object *object, stru
         !read_whole(top, object, heartbeat.key, 1, CONFIG_TIMEOUT_MS_MAX / 2, &beat, err))
         return false;
     if (min >= max)
-        return wrong(&timeout_min, NULL, err, "%lld is not below max, which is %lld", (long long)min, (long long)max);
+        return wrong(&timeout_min, err, "%lld is not below max, which is %lld", (long long)min, (long long)max);
     if (2 * beat > min)
-        return wrong(&heartbeat, NULL, err, "%lld is too slow; with election_timeout_ms.min at %lld it must be at most "
-                     "%lld", (long long)beat, (long long)min, (long long)min / 2);
+        return wrong(&heartbeat, err,
+                     "%lld is too slow; with election_timeout_ms.min at %lld it must be at most "
+                     "%lld",
+                     (long long)beat, (long long)min, (long long)min / 2);
     config->node.election_timeout_min_us = min * 1000;
     config->node.election_timeout_max_us = max * 1000;
     config->node.heartbeat_us = beat * 1000;
@@ -441,7 +462,8 @@ static bool read_log(const struct place *top, struct json_object *object, struct
         return true;
     if (!json_object_is_type(value, json_type_string) ||
         !log_level_from_name(json_object_get_string(value), &config->log_level))
-        return wrong(&level, value, err, "is no level; write \"error\", \"warn\", \"info\", \"debug\" or \"trace\"");
+        return wrong_value(&level, value, err,
+                           "is no level; write \"error\", \"warn\", \"info\", \"debug\" or \"trace\"");
     return true;
 }
 
@@ -493,20 +515,20 @@ static bool data_dir_expand(const char *folder, const char *text, raft_id id, ch
     return append(data_dir, DATA_DIR_MAX, text, strlen(text));
 }
 
-static bool read_data_dir(const struct place *top, struct json_object *object, const char *path,
-                          struct config *config, struct mailraft_error *err)
+static bool read_data_dir(const struct place *top, struct json_object *object, const char *path, struct config *config,
+                          struct mailraft_error *err)
 {
     struct place place = {top, "data_dir", 0};
     struct json_object *value;
     if (!require(top, object, "data_dir", "the folder for this node's data, such as \"data/{id}\"", &value, err))
         return false;
     if (!json_object_is_type(value, json_type_string) || json_object_get_string_len(value) == 0)
-        return wrong(&place, value, err, "is no folder; write a path, such as \"data/{id}\"");
+        return wrong_value(&place, value, err, "is no folder; write a path, such as \"data/{id}\"");
     char folder[PATH_MAX];
     if (!folder_of(path, folder, err))
         return false;
     if (!data_dir_expand(folder, json_object_get_string(value), config->node.id, config->node.data_dir))
-        return wrong(&place, value, err, "is too long; the whole path must be shorter than %d bytes", DATA_DIR_MAX);
+        return wrong(&place, err, "is too long; the whole path must be shorter than %d bytes", DATA_DIR_MAX);
     return true;
 }
 
@@ -515,8 +537,9 @@ static bool read_data_dir(const struct place *top, struct json_object *object, c
 static bool read_settings(struct json_object *object, const char *path, raft_id id, struct config *config,
                           struct mailraft_error *err)
 {
-    static const char *const KEYS[] = {"id",           "data_dir",      "cluster",         "listen", "election_timeout_ms",
-                                       "heartbeat_ms", "fast_failover", "trusted_network", "log",    NULL};
+    static const char *const KEYS[] = {
+        "id",           "data_dir",      "cluster",         "listen", "election_timeout_ms",
+        "heartbeat_ms", "fast_failover", "trusted_network", "log",    NULL};
     static const struct place TOP = {NULL, "", 0};
     memset(config, 0, sizeof(*config));
     config->node.fast_failover = true;
@@ -527,20 +550,17 @@ static bool read_settings(struct json_object *object, const char *path, raft_id 
            read_trusted(&TOP, object, config, err) && read_log(&TOP, object, config, err);
 }
 
-/* Builds json-c's tree of a text that json_strict_check has passed. The caller puts it. */
-static struct json_object *parse(const char *text, size_t size, struct mailraft_error *err)
+/* Builds json-c's tree of a zero-terminated text that json_strict_check has passed. The caller puts it. */
+static struct json_object *parse(const char *text, struct mailraft_error *err)
 {
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    if (tokener == NULL) {
-        error_raise(err, &CONFIG_ERROR, "no memory for a JSON parser");
-        return NULL;
-    }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    struct json_object *object = json_tokener_parse_ex(tokener, text, (int)size);
-    enum json_tokener_error trouble = json_tokener_get_error(tokener);
-    json_tokener_free(tokener);
+    struct json_object *object = NULL;
+    enum json_tokener_error trouble = json_tokener_success;
+    if (text[strspn(text, " \t\r\n")] == '{')
+        object = json_tokener_parse_verbose(text, &trouble);
     if (object == NULL)
-        error_raise(err, &CONFIG_ERROR, "must be an object: {...} (%s)", json_tokener_error_desc(trouble));
+        error_raise(err, &CONFIG_ERROR, "the file must be one object: {...}%s%s",
+                    trouble != json_tokener_success ? "; " : "",
+                    trouble != json_tokener_success ? json_tokener_error_desc(trouble) : "");
     return object;
 }
 
@@ -551,7 +571,7 @@ static bool read_json(const char *text, size_t size, const char *path, raft_id i
         return error_raise(err, &CONFIG_ERROR, "is larger than %d bytes", CONFIG_BYTES_MAX);
     if (!json_strict_check(text, size, err))
         return false;
-    struct json_object *object = parse(text, size, err);
+    struct json_object *object = parse(text, err);
     bool good = object != NULL && read_settings(object, path, id, config, err);
     json_object_put(object);
     return good;
