@@ -95,6 +95,8 @@ static void tell_start(struct node *node, const struct letter *opened)
     log_set_state(node->log, opened->ballot.term, ROLE_NAMES[FOLLOWER]);
     log_info(node->log, "Started %s data_dir=%s peer=%s", node->config.about, node->config.data_dir,
              address_format(&node->config.listen, address, sizeof address));
+    if (node->config.warning != NULL)
+        log_warn(node->log, "%s", node->config.warning);
     log_info(node->log, "Opened storage data_id=%s voted_for=%d sync_ms=%.1f", data_id, opened->ballot.voted_for,
              (double)opened->took_us / 1000);
 }

@@ -25,6 +25,7 @@ struct node_config {
     bool fast_failover; /* whether a closed connection of the leader is a reason to stand before the timeout */
     int32_t pid; /* told to whoever finds the data folder locked */
     char about[DISK_PATH_MAX + 256]; /* key=value facts for the first line of the state log */
+    const char *warning; /* what the second line warns of; NULL: nothing */
 };
 
 struct node;
