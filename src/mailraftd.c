@@ -1,0 +1,252 @@
+/* mailraftd - one member of a cluster as a process.
+ *
+ * Here, and nowhere below, are arguments, signals and exit statuses. The main thread becomes the server's; a small
+ * thread waits for SIGTERM and SIGINT, which every other thread has blocked, and asks the node to stop. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+#include "serve/config.h"
+
+static const char USAGE[] =
+    "usage: mailraftd [--id N] CONFIG.json          run a member of a cluster\n"
+    "       mailraftd [--id N] --check CONFIG.json  only say whether the config is good\n"
+    "       mailraftd --help | --version\n"
+    "\n"
+    "  --id N    which member this is, whatever the config says: so one file can serve all\n"
+    "\n"
+    "The state log goes to standard output, one line an event. SIGTERM and SIGINT stop it: a leader hands over first.\n"
+    "\n"
+    "Exit status: 0 stopped by a signal; 1 could not start or go on; 2 usage or config; 3 data_dir refused (locked,\n"
+    "damaged, or of another node or cluster); 4 a write or sync failed, or the disk is full.\n";
+
+enum status {
+    STATUS_STOPPED = 0,
+    STATUS_FAILED = 1,
+    STATUS_CONFIG = 2,
+    STATUS_DATA_DIR_REFUSED = 3,
+    STATUS_WRITE_FAILED = 4
+};
+
+struct options {
+    raft_id id; /* 0: as the config says */
+    bool check, help, version;
+    const char *path;
+};
+
+/* The one line on stderr with which a process refuses to start or dies. */
+__attribute__((format(printf, 2, 3))) static int die(enum status status, const char *format, ...)
+{
+    char text[MAILRAFT_ERROR_MESSAGE_MAX + 100];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    for (char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ')
+            *at = '?'; /* a path may contain a newline */
+    fprintf(stderr, "mailraftd: %s\n", text);
+    return (int)status;
+}
+
+/* Catches what went wrong, narrow before wide. */
+static int die_of(const struct mailraft_error *err)
+{
+    if (error_is(err, &CONFIG_ERROR))
+        return die(STATUS_CONFIG, "%s", err->message);
+    if (error_is(err, &LOCKED_ERROR) || error_is(err, &DAMAGED_ERROR))
+        return die(STATUS_DATA_DIR_REFUSED, "%s", err->message);
+    if (error_is(err, &STORAGE_ERROR))
+        return die(STATUS_WRITE_FAILED, "%s", err->message);
+    if (error_is(err, &NETWORK_ERROR) || error_is(err, &SERVER_ERROR))
+        return die(STATUS_FAILED, "%s", err->message);
+    return die(STATUS_FAILED, "Unexpected problem: %s", err->message);
+}
+
+/* ---- Arguments ---- */
+
+static bool parse_id(const char *text, raft_id *id)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (text[0] < '1' || text[0] > '9' || *end != '\0' || errno != 0 || number > INT32_MAX)
+        return false;
+    *id = (raft_id)number;
+    return true;
+}
+
+static bool parse_option(int option, char **arguments, struct options *options, struct mailraft_error *err)
+{
+    switch (option) {
+    case 'i':
+        return parse_id(optarg, &options->id) ||
+               error_raise(err, &CONFIG_ERROR, "--id \"%.40s\" is not right; write a whole number from 1 to 2147483647",
+                           optarg);
+    case 'c':
+        options->check = true;
+        return true;
+    case 'h':
+        options->help = true;
+        return true;
+    case 'v':
+        options->version = true;
+        return true;
+    case ':':
+        return error_raise(err, &CONFIG_ERROR, "%s needs a value; see mailraftd --help", arguments[optind - 1]);
+    default:
+        return error_raise(err, &CONFIG_ERROR, "%.80s is no option; see mailraftd --help", arguments[optind - 1]);
+    }
+}
+
+static bool parse_arguments(int count, char **arguments, struct options *options, struct mailraft_error *err)
+{
+    static const struct option LONG[] = {{"id", required_argument, NULL, 'i'},
+                                         {"check", no_argument, NULL, 'c'},
+                                         {"help", no_argument, NULL, 'h'},
+                                         {"version", no_argument, NULL, 'v'},
+                                         {NULL, 0, NULL, 0}};
+    int option;
+    while ((option = getopt_long(count, arguments, ":", LONG, NULL)) != -1)
+        if (!parse_option(option, arguments, options, err))
+            return false;
+    if (options->help || options->version)
+        return true;
+    if (optind == count)
+        return error_raise(err, &CONFIG_ERROR, "which config? see mailraftd --help");
+    if (optind < count - 1)
+        return error_raise(err, &CONFIG_ERROR, "\"%.80s\" is one config too many; see mailraftd --help",
+                           arguments[optind + 1]);
+    options->path = arguments[optind];
+    return true;
+}
+
+/* ---- The process ---- */
+
+static struct log *aborting_log; /* for the handler of SIGABRT alone */
+
+/* A failed assert: what led to it must be read before the process is gone. */
+static void on_abort(int signal)
+{
+    (void)signal;
+    log_drain(aborting_log);
+}
+
+struct stopper {
+    struct node *node;
+    atomic_bool ended; /* the node has stopped: the next signal ends the thread */
+};
+
+static void stop_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+}
+
+static void stopper_main(void *context)
+{
+    struct stopper *stopper = context;
+    sigset_t signals;
+    int signal;
+    stop_signals(&signals);
+    while (sigwait(&signals, &signal) != 0 || !stopper->ended)
+        node_stop(stopper->node);
+}
+
+/* Blocks the signals that stop us, before any thread is started: all of them inherit that. */
+static void prepare_signals(void)
+{
+    sigset_t signals;
+    stop_signals(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    /* Once: the second SIGABRT, which abort() raises after the handler, ends the process. */
+    sigaction(SIGABRT, &(struct sigaction){.sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND}, NULL);
+}
+
+/* Connections are files: as many as we may have. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Runs the node until it stops, with a thread that hears the signals. */
+static bool run_node(struct node *node, struct mailraft_error *err)
+{
+    struct stopper stopper = {.node = node};
+    struct thread thread;
+    if (!thread_start(&thread, "signals", stopper_main, &stopper, err))
+        return false;
+    bool good = node_run(node, err);
+    stopper.ended = true;
+    kill(getpid(), SIGTERM); /* every other thread has it blocked: it wakes the stopper */
+    thread_join(&thread);
+    return good;
+}
+
+static bool run(const struct config *config, struct mailraft_error *err)
+{
+    struct log *log = log_open(STDOUT_FILENO, config->node.id, config->log_level, err);
+    if (log == NULL)
+        return false;
+    aborting_log = log;
+    struct node *node = node_new(&config->node, log);
+    bool good = run_node(node, err);
+    node_free(node);
+    sigaction(SIGABRT, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    log_close(log);
+    return good;
+}
+
+/* What the config cannot say: who we are as a process. */
+static void complete_config(struct config *config, const char *path)
+{
+    char real[PATH_MAX];
+    config->node.pid = getpid();
+    snprintf(config->node.about, sizeof(config->node.about), "version=%s pid=%d config=%s", MAILRAFT_VERSION, getpid(),
+             realpath(path, real) != NULL ? real : path);
+    if (config_peers_exposed(config))
+        config->node.warning = "What peers say to each other is neither encrypted nor authenticated: let only trusted "
+                               "machines reach their addresses";
+}
+
+static int check(const struct config *config, const char *path)
+{
+    printf("%s: good, for node %d of %d in cluster \"%s\"\n", path, config->node.id, config->node.members.count,
+           config->node.cluster_name);
+    return STATUS_STOPPED;
+}
+
+int main(int count, char **arguments)
+{
+    static struct config config; /* too large for a small stack */
+    struct options options = {0};
+    struct mailraft_error err = {0};
+    if (!parse_arguments(count, arguments, &options, &err))
+        return die_of(&err);
+    if (options.help || options.version) {
+        fputs(options.help ? USAGE : "mailraftd " MAILRAFT_VERSION "\n", stdout);
+        return STATUS_STOPPED;
+    }
+    if (!config_read(options.path, options.id, &config, &err))
+        return die_of(&err);
+    if (options.check)
+        return check(&config, options.path);
+    complete_config(&config, options.path);
+    prepare_signals();
+    raise_file_limit();
+    return run(&config, &err) ? STATUS_STOPPED : die_of(&err);
+}
