@@ -82,6 +82,12 @@ $(B)/sim: $(B)/test/sim/main.o $(CORE_O) $(SIM_O)
 $(B)/cluster: $(call objects,$(CLUSTER_TESTS)) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 
+$(B)/bench: $(call objects,$(wildcard test/bench/*.c) src/base/clock.c src/base/random.c src/base/memory.c)
+	$(CC) $(LDFLAGS) -o $@ $^
+
+bench: programs $(B)/bench
+	$(B)/bench $(if $(QUICK),--quick) $(B)/mailraftd $(B)
+
 $(B)/generated/raft_message.pb-c.c: src/mail/raft_message.proto
 	@mkdir -p $(@D)
 	protoc-c --c_out=$(@D) --proto_path=src/mail $<
