@@ -21,12 +21,15 @@ struct disk_file {
     char path[]; /* as it was opened, for messages */
 };
 
+static const struct mailraft_error_class *disk_error_class(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? &FULL_ERROR : &STORAGE_ERROR;
+}
+
 /* "Couldn't DEED PATH: text of errno". */
 static bool disk_fail(struct mailraft_error *err, const char *deed, const char *path)
 {
-    bool full = errno == ENOSPC || errno == EDQUOT;
-
-    return error_raise_os(err, full ? &FULL_ERROR : &STORAGE_ERROR, "Couldn't %s %s", deed, path);
+    return error_raise_os(err, disk_error_class(), "Couldn't %s %s", deed, path);
 }
 
 struct disk_file *disk_open(const char *path, enum disk_open_mode mode, struct mailraft_error *err)
@@ -145,8 +148,7 @@ bool disk_rename(const char *from, const char *to, struct mailraft_error *err)
 {
     if (rename(from, to) == 0)
         return true;
-    disk_fail(err, "rename", from);
-    return error_prefix(err, "While making %s", to);
+    return error_raise_os(err, disk_error_class(), "Couldn't rename %s to %s", from, to);
 }
 
 bool disk_unlink(const char *path, struct mailraft_error *err)
@@ -183,46 +185,38 @@ static bool disk_make_one_folder(const char *path, struct mailraft_error *err)
     return disk_fail(err, "make the folder", path);
 }
 
-/* Makes the missing ones among the folders that path lies in, and syncs each into its own: the caller knows, and can
- * sync, only the last name. */
-static bool disk_make_parents(char *path, struct mailraft_error *err)
+/* path: shorter than DISK_PATH_MAX, without a slash at its end. */
+static bool disk_sync_parent(const char *path, struct mailraft_error *err)
 {
-    const char *holder = path[0] == '/' ? "/" : ".";
-    char *cut = NULL; /* the slash that ends holder */
+    char parent[DISK_PATH_MAX];
+    char *slash;
 
-    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        bool made;
-
-        *slash = '\0';
-        made = disk_is_folder(path);
-        if (!made) {
-            if (!disk_make_one_folder(path, err))
-                return false;
-            if (cut != NULL)
-                *cut = '\0';
-            made = disk_sync_folder(holder, err);
-            if (cut != NULL)
-                *cut = '/';
-        }
-        if (!made)
-            return false;
-        *slash = '/';
-        holder = path;
-        cut = slash;
-    }
-    return true;
+    strcpy(parent, path);
+    slash = strrchr(parent, '/');
+    if (slash == NULL)
+        return disk_sync_folder(".", err);
+    slash[slash == parent] = '\0'; /* the root keeps its slash */
+    return disk_sync_folder(parent, err);
 }
 
+/* The caller knows, and syncs, only the last name of the path: those before it are synced here. */
 bool disk_make_folder(const char *path, struct mailraft_error *err)
 {
-    char copy[DISK_PATH_MAX];
+    char before[DISK_PATH_MAX];
 
-    if (path[0] == '\0' || strlen(path) >= sizeof copy) {
+    if (path[0] == '\0' || strlen(path) >= sizeof before) {
         errno = path[0] == '\0' ? ENOENT : ENAMETOOLONG;
         return disk_fail(err, "make the folder", path);
     }
-    strcpy(copy, path);
-    return disk_make_parents(copy, err) && disk_make_one_folder(path, err);
+    strcpy(before, path);
+    for (char *slash = strchr(before + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (!disk_is_folder(before))
+            if (!disk_make_one_folder(before, err) || !disk_sync_parent(before, err))
+                return false;
+        *slash = '/';
+    }
+    return disk_make_one_folder(path, err);
 }
 
 static int compare_names(const void *left, const void *right)

@@ -1,0 +1,98 @@
+#include "base/pile.h"
+
+#include "base/thread.h"
+#include "check.h"
+
+TestSuite(credit, .timeout = 60);
+
+Test(credit, what_is_left_can_be_taken_and_one_letter_may_be_larger)
+{
+    struct credit *credit = credit_new(10);
+
+    cr_assert(credit_take(credit, 9));
+    cr_assert(credit_take(credit, 100));
+    credit_free(credit);
+}
+
+Test(credit, a_closed_one_gives_nothing_even_where_some_is_left)
+{
+    struct credit *credit = credit_new(10);
+
+    credit_close(credit);
+    credit_close(credit);
+    cr_assert_not(credit_take(credit, 1));
+    credit_free(credit);
+}
+
+Test(credit, freeing_none_is_fine)
+{
+    credit_free(NULL);
+}
+
+struct taker {
+    struct credit *credit;
+    bool taken;
+};
+
+static void take_one_byte(void *context)
+{
+    struct taker *taker = context;
+
+    taker->taken = credit_take(taker->credit, 1);
+}
+
+static void start_taker(struct taker *taker, struct thread *thread)
+{
+    struct mailraft_error err;
+
+    taker->credit = credit_new(10);
+    cr_assert(credit_take(taker->credit, 15)); /* 5 bytes too many: the next take waits */
+    cr_assert(thread_start(thread, "taker", take_one_byte, taker, &err));
+}
+
+Test(credit, a_take_waits_until_enough_was_given_back)
+{
+    struct taker taker = {NULL, false};
+    struct thread thread;
+
+    start_taker(&taker, &thread);
+    credit_give(taker.credit, 5); /* none is left yet, but nothing is owed */
+    credit_give(taker.credit, 1);
+    thread_join(&thread);
+    cr_assert(taker.taken);
+    credit_free(taker.credit);
+}
+
+Test(credit, closing_ends_a_take_that_waits)
+{
+    struct taker taker = {NULL, true};
+    struct thread thread;
+
+    start_taker(&taker, &thread);
+    credit_close(taker.credit);
+    thread_join(&thread);
+    cr_assert_not(taker.taken);
+    credit_free(taker.credit);
+}
+
+static void give_often(void *context)
+{
+    for (int i = 0; i < 20000; i++)
+        credit_give(context, 1);
+}
+
+/* Takes and gives are equally many, so that takes often wait: one lost wake-up and this stands still. */
+Test(credit, no_wake_up_is_lost)
+{
+    struct credit *credit = credit_new(1);
+    struct thread threads[2];
+    struct mailraft_error err;
+
+    for (int i = 0; i < 2; i++)
+        cr_assert(thread_start(&threads[i], "giver", give_often, credit, &err));
+    for (int i = 0; i < 40000; i++)
+        cr_assert(credit_take(credit, 1));
+    for (int i = 0; i < 2; i++)
+        thread_join(&threads[i]);
+    credit_free(credit);
+}

@@ -1,0 +1,245 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+#include "check.h"
+
+static int reading, writing; /* the ends of a pipe */
+static struct log *log_;
+static struct mailraft_error err;
+
+static void make_pipe(void)
+{
+    int fds[2];
+
+    cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+    reading = fds[0];
+    writing = fds[1];
+}
+
+static void start(enum log_level level)
+{
+    log_ = log_open(writing, 7, level, &err);
+    cr_assert_not_null(log_);
+}
+
+/* Closes the log and the pipe behind it. */
+static void end(void)
+{
+    log_close(log_);
+    close(writing);
+}
+
+/* The next line, from its role on and without its newline; NULL at the end. */
+static const char *next_line(void)
+{
+    static FILE *lines;
+    static char line[LINE_MAX_BYTES + 2];
+
+    if (lines == NULL)
+        lines = fdopen(reading, "r");
+    if (fgets(line, sizeof line, lines) == NULL)
+        return NULL;
+    cr_assert_eq(line[strlen(line) - 1], '\n');
+    line[strlen(line) - 1] = '\0';
+    cr_assert_not_null(strstr(line, "Z node=7 term="));
+    return strstr(line, "term=");
+}
+
+static void assert_line(const char *expected)
+{
+    const char *line = next_line();
+
+    cr_assert_not_null(line, "no line, but not %s", expected);
+    cr_assert_str_eq(line, expected);
+}
+
+TestSuite(log, .init = make_pipe, .timeout = 60);
+
+Test(log, lines_come_in_the_order_they_were_put_with_the_state_of_that_moment)
+{
+    start(LOG_INFO);
+    log_info(log_, "Listening on port %d", 7101);
+    log_set_state(log_, 2, "CANDIDATE");
+    log_info(log_, "Candidate!");
+    log_set_state(log_, 3, "LEADER");
+    log_warn(log_, "Leader!");
+    end();
+    assert_line("term=0 role=FOLLOWER Listening on port 7101");
+    assert_line("term=2 role=CANDIDATE Candidate!");
+    assert_line("term=3 role=LEADER Leader! level=warn");
+    cr_assert_null(next_line());
+}
+
+Test(log, lines_above_the_level_are_not_printed)
+{
+    start(LOG_WARN);
+    cr_assert(log_enabled(log_, LOG_ERROR));
+    cr_assert(log_enabled(log_, LOG_WARN));
+    cr_assert_not(log_enabled(log_, LOG_INFO));
+    log_trace(log_, "trace");
+    log_debug(log_, "debug");
+    log_info(log_, "info");
+    log_error(log_, "error");
+    end();
+    assert_line("term=0 role=FOLLOWER error level=error");
+    cr_assert_null(next_line());
+}
+
+Test(log, an_event_is_one_line_whatever_it_tells)
+{
+    start(LOG_INFO);
+    log_info(log_, "name=\"%s\"", "a\nb");
+    end();
+    assert_line("term=0 role=FOLLOWER name=\"a\\x0ab\"");
+    cr_assert_null(next_line());
+}
+
+Test(log, more_than_the_ring_holds_comes_through_while_somebody_reads)
+{
+    char expected[100];
+
+    start(LOG_INFO);
+    for (int i = 0; i < 30000; i++) {
+        log_info(log_, "line %d", i);
+        snprintf(expected, sizeof expected, "term=0 role=FOLLOWER line %d", i);
+        assert_line(expected);
+    }
+    end();
+    cr_assert_null(next_line());
+}
+
+#define MANY 30000 /* lines, more than ring and pipe together hold */
+
+/* Reads lines "line 0" and so on, up to the one that tells of dropped lines. Returns how many came, and were dropped. */
+static void read_until_dropped(int *came, int *dropped)
+{
+    const char *line;
+    int number;
+
+    *came = 0;
+    while ((line = next_line()) != NULL && sscanf(line, "term=0 role=FOLLOWER line %d", &number) == 1)
+        cr_assert_eq(number, (*came)++);
+    cr_assert_not_null(line);
+    cr_assert_eq(sscanf(line, "term=0 role=FOLLOWER Dropped %d lines", dropped), 1, "%s", line);
+}
+
+Test(log, a_reader_that_sleeps_blocks_nobody_and_what_it_missed_is_told_in_its_place)
+{
+    int came, dropped;
+
+    start(LOG_INFO);
+    for (int i = 0; i < MANY; i++)
+        log_info(log_, "line %d", i);
+    read_until_dropped(&came, &dropped);
+    cr_assert_gt(came, 1000);
+    cr_assert_eq(came + dropped, MANY);
+    log_info(log_, "afterwards");
+    end();
+    assert_line("term=0 role=FOLLOWER afterwards");
+    cr_assert_null(next_line());
+}
+
+Test(log, a_non_blocking_descriptor_is_written_like_any_other)
+{
+    int came, dropped;
+
+    cr_assert_eq(fcntl(writing, F_SETFL, O_NONBLOCK), 0);
+    start(LOG_INFO);
+    for (int i = 0; i < MANY; i++)
+        log_info(log_, "line %d", i);
+    read_until_dropped(&came, &dropped);
+    cr_assert_eq(came + dropped, MANY);
+    end();
+}
+
+Test(log, the_end_of_its_reader_ends_the_printing_and_nothing_else)
+{
+    start(LOG_INFO);
+    close(reading);
+    for (int i = 0; i < MANY; i++)
+        log_info(log_, "line %d", i);
+    end();
+}
+
+Test(log, closing_does_not_wait_for_a_reader_that_sleeps)
+{
+    start(LOG_INFO);
+    for (int i = 0; i < MANY; i++)
+        log_info(log_, "line %d", i);
+    log_close(log_);
+}
+
+/* By then the number of its descriptor may name something of somebody else's: here, another pipe. */
+Test(log, an_abandoned_writer_writes_no_more_when_it_comes_back)
+{
+    char bytes[4096];
+    int stuck_at, descriptor;
+
+    start(LOG_INFO);
+    for (int i = 0; i < MANY; i++)
+        log_info(log_, "line %d", i);
+    log_close(log_);
+    stuck_at = reading;
+    descriptor = writing;
+    make_pipe();
+    cr_assert_eq(dup2(writing, descriptor), descriptor);
+    while (read(stuck_at, bytes, sizeof bytes) > 0) /* until its write, the last to hold the old pipe, is done */
+        ;
+    cr_assert_eq(fcntl(reading, F_SETFL, O_NONBLOCK), 0);
+    cr_assert_eq(read(reading, bytes, sizeof bytes), -1);
+    cr_assert_eq(errno, EAGAIN);
+}
+
+Test(log, draining_gives_the_writer_time_and_returns_though_nobody_reads)
+{
+    start(LOG_INFO);
+    log_info(log_, "Assertion failed");
+    log_drain(log_);
+    assert_line("term=0 role=FOLLOWER Assertion failed");
+    for (int i = 0; i < MANY; i++)
+        log_info(log_, "line %d", i);
+    log_drain(log_);
+    log_close(log_);
+}
+
+#define PUTTERS 4
+#define LINES_EACH 1000
+
+static void put_lines(void *context)
+{
+    const int *putter = context;
+
+    for (int i = 0; i < LINES_EACH; i++)
+        log_info(log_, "putter %d line %d", *putter, i);
+}
+
+Test(log, lines_of_many_threads_come_whole_and_in_each_ones_order)
+{
+    struct thread threads[PUTTERS];
+    int numbers[PUTTERS], next[PUTTERS] = {0};
+
+    start(LOG_INFO);
+    for (int i = 0; i < PUTTERS; i++) {
+        numbers[i] = i;
+        cr_assert(thread_start(&threads[i], "putter", put_lines, &numbers[i], &err));
+    }
+    for (int i = 0; i < PUTTERS * LINES_EACH; i++) {
+        const char *line = next_line();
+        int putter, number;
+
+        cr_assert_not_null(line);
+        cr_assert_eq(sscanf(line, "term=0 role=FOLLOWER putter %d line %d", &putter, &number), 2, "%s", line);
+        cr_assert_eq(number, next[putter]++);
+    }
+    for (int i = 0; i < PUTTERS; i++)
+        thread_join(&threads[i]);
+    end();
+    cr_assert_null(next_line());
+}
