@@ -4,21 +4,25 @@
  * Letters:   it takes LETTER_SAVE_BALLOT and answers each with LETTER_BALLOT_SAVED, in order, once the ballot is
  *            durable in the first slot; it then writes the second slot. Before that it opens the folder (making it
  *            when it is missing) and says LETTER_STORAGE_OPENED, once everything that it found has been written and
- *            synced again. A failure of any kind is LETTER_STORAGE_FAILED and the end of its work. Its last letter is
- *            LETTER_SCRIBE_ENDED, always. All of them go to the control lane of `answers`. */
+ *            synced again. A failure of any kind is LETTER_STORAGE_FAILED and the end of its work: what it is asked
+ *            for after that is thrown away. Its last letter, after scribe_close, is LETTER_SCRIBE_ENDED, always. All
+ *            of them go to the control lane of `answers`.
+ * Errors:    those of folder.h until LETTER_STORAGE_OPENED, then STORAGE_ERROR and FULL_ERROR. */
 #ifndef STORAGE_SCRIBE_H
 #define STORAGE_SCRIBE_H
 
 #include "base/disk.h"
 #include "base/log.h"
 #include "base/pile.h"
+#include "storage/identity.h"
 
 struct scribe;
 
 struct scribe_config {
     char data_dir[DISK_PATH_MAX]; /* absolute */
     raft_id id;
-    char cluster_name[65];
+    char cluster_name[IDENTITY_NAME_MAX];
+    int32_t pid; /* this process's, told to whoever finds the folder locked */
 };
 
 /* answers and log are borrowed until scribe_join. Raises SERVER_ERROR where no thread can be started. */
