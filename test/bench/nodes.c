@@ -296,6 +296,15 @@ static void cut_into_lines(struct nodes *nodes, struct member *member, int64_t n
     memmove(member->text, begin, member->text_size);
 }
 
+__attribute__((noreturn)) static void die_of_end(const struct nodes *nodes, struct member *member)
+{
+    int status = 0;
+    waitpid(member->pid, &status, 0);
+    member->pid = 0;
+    bench_die("Node %d ended by itself, with %s %d", (int)(member - nodes->members) + 1,
+              WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
 static void read_member(struct nodes *nodes, struct member *member, int64_t now_us)
 {
     size_t room = sizeof member->text - 1 - member->text_size;
@@ -308,7 +317,7 @@ static void read_member(struct nodes *nodes, struct member *member, int64_t now_
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (!member->ending)
-        bench_die("Node %d ended by itself", (int)(member - nodes->members) + 1);
+        die_of_end(nodes, member);
     close(member->output);
     member->output = -1;
 }
