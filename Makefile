@@ -73,7 +73,7 @@ $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 $(B)/unit: $(call objects,$(UNIT_TESTS)) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 
-$(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS)) $(CORE_O) $(SIM_O) $(CHECK_O)
+$(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c) $(CORE_O) $(SIM_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ -lxxhash $(CHECK_L)
 
 $(B)/sim: $(B)/test/sim/main.o $(CORE_O) $(SIM_O)

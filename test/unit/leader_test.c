@@ -1,0 +1,222 @@
+/* Figure 2, "Rules for Servers", Leaders; the check of the quorum and the hand-over. */
+#include "stage.h"
+
+static void answer_heartbeat(struct sim *sim, raft_id peer, uint64_t round)
+{
+    struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, peer, 1);
+    answer.entries_appended = true;
+    answer.round = round;
+    sim_deliver(sim, 1, &answer);
+}
+
+Test(leader, tells_all_others_at_once_that_it_leads)
+{
+    struct sim *sim = stage_open(3);
+    stage_candidate(sim);
+    struct message vote = stage_vote(sim, RESPONSE_VOTE, 2, 1, true);
+    sim_deliver(sim, 1, &vote);
+    cr_assert_eq(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).curr_term, 1);
+    cr_assert_eq(stage_expect(sim, 3, REQUEST_APPEND_ENTRIES).round, 1);
+    stage_expect_silence(sim);
+    stage_close(sim);
+}
+
+Test(leader, repeats_heartbeats_numbered_upwards_and_prints_its_line_once)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    for (uint64_t round = 2; round < 20; round++) {
+        answer_heartbeat(sim, 2, round - 1);
+        sim_run_us(sim, 50 * US);
+        cr_assert_eq(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).round, round);
+    }
+    cr_assert_eq(stage_server(sim)->role, LEADER);
+    cr_assert_eq(sim_log_count(sim, 1, "Leader!"), 1);
+    stage_close(sim);
+}
+
+Test(leader, answers_a_vote_request_of_its_own_term_with_a_refusal)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    stage_deliver(sim, REQUEST_VOTE, 3, 1);
+    struct message answer = stage_expect(sim, 3, RESPONSE_VOTE);
+    cr_assert_not(answer.vote_granted);
+    cr_assert_eq(answer.curr_term, 1);
+    cr_assert_eq(answer.refusal, REFUSAL_VOTED);
+    stage_expect_silence(sim);
+    cr_assert_eq(stage_server(sim)->role, LEADER);
+    stage_close(sim);
+}
+
+Test(leader, refuses_requests_of_a_lower_term_with_its_own)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    stage_deliver(sim, REQUEST_APPEND_ENTRIES, 3, 0);
+    stage_deliver(sim, REQUEST_VOTE, 3, 0);
+    stage_deliver(sim, REQUEST_PRE_VOTE, 3, 0);
+    cr_assert_eq(stage_expect(sim, 3, RESPONSE_APPEND_ENTRIES).curr_term, 1);
+    cr_assert_eq(stage_expect(sim, 3, RESPONSE_VOTE).curr_term, 1);
+    cr_assert_eq(stage_expect(sim, 3, RESPONSE_PRE_VOTE).curr_term, 1);
+    cr_assert_eq(stage_server(sim)->role, LEADER);
+    stage_close(sim);
+}
+
+Test(leader, steps_down_before_a_higher_term_goes_to_the_disk)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_disk_hang(sim, 1, true);
+    stage_deliver(sim, RESPONSE_APPEND_ENTRIES, 2, 9);
+    cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+    cr_assert_eq(stage_server(sim)->current_term, 1, "it is not in a term that is not durable");
+    cr_assert_not(sim_log_has(sim, 1, "Current Term: 9"));
+    cr_assert(sim_log_has(sim, 1, "term=1 role=FOLLOWER Follower! STATE: LEADER -> FOLLOWER cause=\"higher term in "
+                                  "RESPONSE_APPEND_ENTRIES of 2\""));
+    sim_disk_hang(sim, 1, false);
+    sim_settle(sim);
+    cr_assert_eq(stage_server(sim)->current_term, 9);
+    cr_assert(sim_log_has(sim, 1, "term=9 role=FOLLOWER Current Term: 9 cause=\"RESPONSE_APPEND_ENTRIES of 2\""));
+    stage_close(sim);
+}
+
+Test(leader, believes_nobody_else_who_says_to_lead_its_term)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    stage_deliver(sim, REQUEST_APPEND_ENTRIES, 2, 1);
+    cr_assert_not(stage_expect(sim, 2, RESPONSE_APPEND_ENTRIES).entries_appended);
+    cr_assert_eq(stage_server(sim)->role, LEADER);
+    cr_assert(sim_log_has(sim, 1, "Two leaders in term 1: we and 2"));
+    stage_close(sim);
+}
+
+Test(leader, steps_down_when_no_majority_has_answered_for_the_maximum_timeout)
+{
+    struct sim *sim = stage_open(5);
+    stage_leader(sim);
+    for (uint64_t round = 1; round <= 20; round++) { /* one of four: with itself two of five */
+        answer_heartbeat(sim, 2, round);
+        sim_run_us(sim, 50 * US);
+    }
+    cr_assert_neq(stage_server(sim)->role, LEADER);
+    cr_assert(sim_log_has(sim, 1, "STATE: LEADER -> FOLLOWER cause=\"no majority answered for 300"));
+    stage_close(sim);
+}
+
+Test(leader, takes_an_answer_for_as_old_as_the_round_it_echoes)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    answer_heartbeat(sim, 2, 1);
+    sim_run_us(sim, 250 * US);
+    answer_heartbeat(sim, 2, 1); /* read now, sent 250 ms ago: again */
+    answer_heartbeat(sim, 3, 1); /* and another's, to the same round */
+    sim_run_us(sim, 60 * US);
+    cr_assert_neq(stage_server(sim)->role, LEADER, "answers to round 1 tell nothing of 300 ms later");
+    stage_close(sim);
+}
+
+Test(leader, that_was_paused_does_not_take_old_answers_for_new_ones)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    answer_heartbeat(sim, 2, 1);
+    sim_pause(sim, 1);
+    struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, 2, 1);
+    answer.round = 1;
+    sim_put(sim, 1, &answer);
+    answer.server_id = 3;
+    sim_put(sim, 1, &answer);
+    sim_run_us(sim, 3000 * US);
+    sim_resume(sim, 1);
+    sim_run_us(sim, 30 * US);
+    cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+    stage_close(sim);
+}
+
+Test(leader, an_answer_to_a_round_that_it_never_sent_is_ignored)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    answer_heartbeat(sim, 2, 1000000);
+    cr_assert_eq(stage_server(sim)->peers[1].answered_round, 0);
+    stage_close(sim);
+}
+
+Test(leader, measures_round_trips_and_tells_the_largest_with_the_next_heartbeat)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_run_us(sim, 2 * US);
+    answer_heartbeat(sim, 2, 1);
+    sim_run_us(sim, 5 * US);
+    answer_heartbeat(sim, 3, 1);
+    sim_run_us(sim, 50 * US);
+    uint32_t told_us = stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).round_trip_max_us;
+    cr_assert(told_us >= 7000 && told_us < 8000, "%u us", told_us);
+    stage_close(sim);
+}
+
+Test(leader, refuses_a_pre_vote_while_a_majority_answers_it)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    answer_heartbeat(sim, 2, 1);
+    stage_deliver(sim, REQUEST_PRE_VOTE, 3, 2);
+    struct message answer = stage_expect(sim, 3, RESPONSE_PRE_VOTE);
+    cr_assert_not(answer.vote_granted);
+    cr_assert_eq(answer.refusal, REFUSAL_LEADING);
+    cr_assert_eq(answer.curr_term, 1);
+    stage_close(sim);
+}
+
+Test(leader, hands_over_to_one_that_it_hears_when_it_is_told_to_stop)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    answer_heartbeat(sim, 3, 1);
+    sim_stop(sim, 1);
+    sim_settle(sim);
+    cr_assert_eq(stage_expect(sim, 3, TIMEOUT_NOW).curr_term, 1);
+    stage_expect_silence(sim);
+    cr_assert(sim_log_has(sim, 1, "Handing over to 3"));
+    sim_run_us(sim, 100 * US);
+    stage_expect_silence(sim); /* no heartbeats any more */
+    struct message request = stage_message(REQUEST_VOTE, 3, 2);
+    request.transfer = true;
+    sim_deliver(sim, 1, &request);
+    cr_assert(stage_expect(sim, 3, RESPONSE_VOTE).vote_granted);
+    cr_assert(sim_lives(sim, 1), "it goes on until it hears its successor");
+    stage_deliver(sim, REQUEST_APPEND_ENTRIES, 3, 2);
+    cr_assert_not(sim_lives(sim, 1));
+    cr_assert(sim_ended_well(sim, 1, NULL));
+    stage_close(sim);
+}
+
+Test(leader, that_hears_no_successor_stops_after_half_a_second)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    answer_heartbeat(sim, 3, 1);
+    sim_stop(sim, 1);
+    sim_run_us(sim, 490 * US);
+    cr_assert(sim_lives(sim, 1));
+    sim_run_us(sim, 20 * US);
+    cr_assert_not(sim_lives(sim, 1));
+    cr_assert(sim_ended_well(sim, 1, NULL));
+    cr_assert(sim_log_has(sim, 1, "Stopping cause=\"heard no successor in time\""));
+    stage_close(sim);
+}
+
+Test(leader, that_hears_nobody_stops_at_once)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_stop(sim, 1);
+    sim_settle(sim);
+    cr_assert_not(sim_lives(sim, 1));
+    cr_assert(sim_ended_well(sim, 1, NULL));
+    stage_close(sim);
+}

@@ -1,0 +1,73 @@
+/* A node as a whole: how it starts, and how it ends. */
+#include "stage.h"
+
+Test(node, says_nothing_before_its_storage_is_open)
+{
+    static struct node_config config;
+    sim_configure(&config, 1, 3);
+    struct sim *sim = sim_new(1);
+    sim_log_keep(sim);
+    sim_script_network(sim);
+    sim_add_node(sim, &config);
+    sim_disk_hang(sim, 1, true);
+    sim_run_us(sim, 5000 * US);
+    cr_assert_str_eq(sim_log_text(sim, 1), "");
+    stage_expect_silence(sim);
+    sim_disk_hang(sim, 1, false);
+    sim_settle(sim);
+    cr_assert(sim_log_has(sim, 1, "Started"));
+    sim_free(sim);
+}
+
+Test(node, stops_while_its_storage_hangs_at_the_start)
+{
+    static struct node_config config;
+    sim_configure(&config, 1, 3);
+    struct sim *sim = sim_new(1);
+    sim_add_node(sim, &config);
+    sim_disk_hang(sim, 1, true);
+    sim_settle(sim);
+    sim_stop(sim, 1);
+    sim_run_us(sim, 1000 * US);
+    cr_assert(sim_ended_well(sim, 1, NULL));
+    sim_free(sim);
+}
+
+Test(node, does_not_start_on_a_damaged_ballot)
+{
+    struct sim *sim = stage_open(3);
+    sim_kill(sim, 1);
+    sim_disk_flip(sim, 1, SIM_DATA_DIR "/ballot", 9);
+    sim_disk_flip(sim, 1, SIM_DATA_DIR "/ballot", 4096 + 9);
+    sim_restart(sim, 1);
+    sim_settle(sim);
+    struct mailraft_error err;
+    cr_assert_not(sim_lives(sim, 1));
+    cr_assert_not(sim_ended_well(sim, 1, &err));
+    cr_assert(mailraft_error_is(&err, &MAILRAFT_DAMAGED_ERROR), "%s", err.message);
+    stage_close(sim);
+}
+
+Test(node, tells_its_term_and_vote_when_it_starts_again)
+{
+    struct sim *sim = stage_open(3);
+    stage_deliver(sim, REQUEST_VOTE, 2, 6);
+    sim_kill(sim, 1);
+    sim_log_clear(sim, 1);
+    sim_restart(sim, 1);
+    sim_settle(sim);
+    cr_assert(sim_log_has(sim, 1, "term=6 role=FOLLOWER Started"));
+    cr_assert(sim_log_has(sim, 1, "voted_for=2"));
+    stage_close(sim);
+}
+
+Test(node, a_clean_stop_leaves_nothing_behind)
+{
+    struct sim *sim = stage_open(3); /* the simulator checks what was allocated when a life ends by itself */
+    stage_follower(sim);
+    stage_deliver(sim, REQUEST_PRE_VOTE, 3, 9);
+    sim_stop(sim, 1);
+    sim_settle(sim);
+    cr_assert_not(sim_lives(sim, 1));
+    stage_close(sim);
+}

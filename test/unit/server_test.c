@@ -1,0 +1,185 @@
+/* What is the same in every role: terms, strangers, stops, the disk. */
+#include "stage.h"
+
+#define ROLES 4 /* 0: follower, 1: candidate that asks for pre-votes, 2: one that asks for votes, 3: leader */
+
+static struct sim *stage_in_role(size_t role)
+{
+    struct sim *sim = stage_open(3);
+    stage_deliver(sim, RESPONSE_APPEND_ENTRIES, 3, 1); /* so that there is a lower term in every role */
+    if (role == 0) {
+        stage_deliver(sim, REQUEST_APPEND_ENTRIES, 2, 1);
+    } else {
+        stage_pre_candidate(sim);
+        if (role >= 2) {
+            struct message vote = stage_vote(sim, RESPONSE_PRE_VOTE, 2, 2, true);
+            sim_deliver(sim, 1, &vote);
+        }
+        if (role == 3) {
+            struct message vote = stage_vote(sim, RESPONSE_VOTE, 2, 2, true);
+            sim_deliver(sim, 1, &vote);
+        }
+    }
+    sim_forget_sent(sim, 1);
+    return sim;
+}
+
+Test(server, a_stale_request_is_answered_with_our_term_in_every_role_and_a_stale_answer_is_dropped)
+{
+    for (size_t role = 0; role < ROLES; role++) {
+        struct sim *sim = stage_in_role(role);
+        struct server *server = stage_server(sim);
+        enum role before = server->role;
+        raft_term term = server->current_term;
+        int64_t deadline_us = server->election_deadline_us;
+        stage_deliver(sim, REQUEST_VOTE, 3, term - 1);
+        struct message answer = stage_expect(sim, 3, RESPONSE_VOTE);
+        cr_assert_not(answer.vote_granted);
+        cr_assert_eq(answer.curr_term, term);
+        stage_deliver(sim, REQUEST_APPEND_ENTRIES, 3, term - 1);
+        answer = stage_expect(sim, 3, RESPONSE_APPEND_ENTRIES);
+        cr_assert_not(answer.entries_appended);
+        cr_assert_eq(answer.curr_term, term);
+        stage_deliver(sim, REQUEST_PRE_VOTE, 3, term - 1);
+        cr_assert_eq(stage_expect(sim, 3, RESPONSE_PRE_VOTE).curr_term, term);
+        struct message vote = stage_vote(sim, RESPONSE_VOTE, 3, term - 1, true);
+        sim_deliver(sim, 1, &vote);
+        stage_deliver(sim, RESPONSE_APPEND_ENTRIES, 3, term - 1);
+        stage_expect_silence(sim);
+        cr_assert_eq(server->role, before);
+        cr_assert_eq(server->current_term, term);
+        cr_assert_eq(server->election_deadline_us, deadline_us);
+        stage_close(sim);
+    }
+}
+
+Test(server, a_higher_term_in_any_message_is_adopted_and_made_durable_in_every_role)
+{
+    enum message_type types[] = {RESPONSE_PRE_VOTE, RESPONSE_VOTE, REQUEST_APPEND_ENTRIES, RESPONSE_APPEND_ENTRIES,
+                                 TIMEOUT_NOW};
+    for (size_t role = 0; role < ROLES; role++) {
+        for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+            struct sim *sim = stage_in_role(role);
+            stage_deliver(sim, types[i], 3, 40);
+            cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+            cr_assert_eq(stage_server(sim)->current_term, 40);
+            cr_assert_eq(stage_server(sim)->voted_for, NO_ONE);
+            sim_power_cut(sim, 1);
+            sim_restart(sim, 1);
+            sim_settle(sim);
+            cr_assert_eq(stage_server(sim)->current_term, 40);
+            stage_close(sim);
+        }
+    }
+}
+
+Test(server, a_pre_vote_request_changes_no_term_in_any_role)
+{
+    for (size_t role = 0; role < ROLES; role++) {
+        struct sim *sim = stage_in_role(role);
+        raft_term term = stage_server(sim)->current_term;
+        enum role before = stage_server(sim)->role;
+        stage_deliver(sim, REQUEST_PRE_VOTE, 3, 40);
+        stage_expect(sim, 3, RESPONSE_PRE_VOTE);
+        cr_assert_eq(stage_server(sim)->current_term, term);
+        cr_assert_eq(stage_server(sim)->role, before);
+        stage_close(sim);
+    }
+}
+
+Test(server, a_vote_for_a_higher_term_is_saved_together_with_the_term_and_answered_once)
+{
+    for (size_t role = 1; role < ROLES; role++) { /* a follower hears a leader here, which is a reason to refuse */
+        struct sim *sim = stage_in_role(role);
+        if (role == 3) /* a leader that nobody has answered for the minimum timeout */
+            sim_run_us(sim, 200 * US);
+        sim_forget_sent(sim, 1);
+        uint64_t saves = stage_server(sim)->ballot_number;
+        stage_deliver(sim, REQUEST_VOTE, 3, 40);
+        cr_assert(stage_expect(sim, 3, RESPONSE_VOTE).vote_granted);
+        stage_expect_silence(sim);
+        cr_assert_eq(stage_server(sim)->ballot_number, saves + 1, "one sync");
+        cr_assert_eq(sim_log_count(sim, 1, "Voted for 3 in current term 40"), 1);
+        stage_close(sim);
+    }
+}
+
+Test(server, mail_of_a_stranger_or_of_ourselves_is_dropped_with_a_line)
+{
+    struct sim *sim = stage_open(3);
+    stage_deliver(sim, REQUEST_VOTE, 9, 40);
+    stage_deliver(sim, REQUEST_VOTE, 1, 40);
+    stage_expect_silence(sim);
+    cr_assert_eq(stage_server(sim)->current_term, 0);
+    cr_assert(sim_log_has(sim, 1, "Dropped mail of 9, which is no other member"));
+    cr_assert(sim_log_has(sim, 1, "Dropped mail of 1, which is no other member"));
+    stage_close(sim);
+}
+
+Test(server, every_message_has_a_debug_line_when_it_comes_and_when_it_leaves)
+{
+    struct sim *sim = stage_open(3);
+    sim_log_level(sim, LOG_DEBUG);
+    stage_deliver(sim, REQUEST_VOTE, 2, 4);
+    cr_assert_eq(sim_log_count(sim, 1, "RECEIVE: from=2 type_of_message=REQUEST_VOTE curr_term=4"), 1,
+                 "once, though it is read again when the vote is durable");
+    cr_assert_eq(sim_log_count(sim, 1, "SEND: to=2 type_of_message=RESPONSE_VOTE curr_term=4"), 1);
+    stage_close(sim);
+}
+
+Test(server, a_follower_and_a_candidate_stop_at_once)
+{
+    for (size_t role = 0; role < 3; role++) {
+        struct sim *sim = stage_in_role(role);
+        sim_stop(sim, 1);
+        sim_settle(sim);
+        cr_assert_not(sim_lives(sim, 1));
+        cr_assert(sim_ended_well(sim, 1, NULL));
+        cr_assert(sim_log_has(sim, 1, "Stopping cause=\"told to\""));
+        stage_close(sim);
+    }
+}
+
+Test(server, stops_though_its_disk_hangs)
+{
+    struct sim *sim = stage_open(3);
+    sim_disk_hang(sim, 1, true);
+    stage_deliver(sim, REQUEST_VOTE, 2, 3);
+    sim_stop(sim, 1);
+    sim_run_us(sim, 1000 * US);
+    stage_expect_silence(sim);
+    cr_assert(sim_log_has(sim, 1, "Stopped"));
+    cr_assert(sim_ended_well(sim, 1, NULL));
+    stage_close(sim);
+}
+
+Test(server, a_second_stop_does_not_wait_for_the_successor)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, 2, 1);
+    sim_deliver(sim, 1, &answer);
+    sim_stop(sim, 1);
+    sim_settle(sim);
+    cr_assert(sim_lives(sim, 1));
+    sim_stop(sim, 1);
+    sim_settle(sim);
+    cr_assert_not(sim_lives(sim, 1));
+    stage_close(sim);
+}
+
+Test(server, mail_that_comes_while_it_waits_for_the_disk_keeps_its_place)
+{
+    struct sim *sim = stage_open(3);
+    sim_disk_hang(sim, 1, true);
+    stage_deliver(sim, REQUEST_VOTE, 2, 3);
+    stage_deliver(sim, REQUEST_APPEND_ENTRIES, 3, 3);
+    stage_deliver(sim, REQUEST_PRE_VOTE, 3, 9);
+    stage_expect_silence(sim);
+    sim_disk_hang(sim, 1, false);
+    sim_settle(sim);
+    stage_expect(sim, 2, RESPONSE_VOTE);
+    stage_expect(sim, 3, RESPONSE_APPEND_ENTRIES);
+    stage_expect(sim, 3, RESPONSE_PRE_VOTE);
+    stage_close(sim);
+}
