@@ -1,0 +1,84 @@
+#include "mail/listener.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "mail/reader.h"
+#include "mail/resolve.h"
+
+#define RESOLVE_US      5000000 /* how long the name of our own address may take */
+#define ACCEPT_RETRY_US 100000  /* without descriptors or memory: until somebody may have given some back */
+
+/* Where another of a host's addresses may do, since this machine does not have this one. */
+static bool is_not_here(const struct mailraft_error *err)
+{
+    return err->os_errno == EADDRNOTAVAIL || err->os_errno == EAFNOSUPPORT;
+}
+
+static struct stream *listen_at(const struct address *address, struct mailraft_error *err)
+{
+    char name[ADDRESS_TEXT_MAX];
+    struct resolved resolved;
+    struct stream *stream = NULL;
+
+    address_format(address, name, sizeof name);
+    if (!resolve(address, clock_now_us() + RESOLVE_US, NULL, &resolved, err)) {
+        error_prefix(err, "Couldn't bind to %s", name);
+        return NULL;
+    }
+    for (int i = 0; i < resolved.count && stream == NULL; i++) {
+        stream = stream_listen(&resolved.list[i], name, err);
+        if (stream == NULL && !is_not_here(err))
+            break;
+    }
+    return stream;
+}
+
+/* Some errors are those of the connection that was to be accepted, which is gone with them. Others stay until something
+ * is given back; they would make us spin. */
+static void wait_after(struct listener *listener, const struct mailraft_error *err)
+{
+    struct pollfd stop = {.fd = listener->office->stop.fd, .events = POLLIN};
+
+    if (err->os_errno == ECONNABORTED || err->os_errno == EPROTO)
+        return;
+    complaints_tell(&listener->office->complaints, err, "Connections have to wait");
+    poll_until(&stop, 1, clock_now_us() + ACCEPT_RETRY_US);
+}
+
+static void listener_main(void *context)
+{
+    struct listener *listener = context;
+    struct mailraft_error err;
+
+    while (arrivals_await_room(listener->arrivals)) {
+        struct stream *stream = stream_accept(listener->stream, &err);
+
+        arrivals_sweep(listener->arrivals);
+        if (bell_is_rung(&listener->office->stop))
+            stream_close(stream);
+        else if (stream == NULL || !arrivals_start(listener->arrivals, stream, reader_main, &err))
+            wait_after(listener, &err);
+    }
+}
+
+bool listener_start(struct listener *listener, struct office *office, struct arrivals *arrivals,
+                    const struct address *address, struct mailraft_error *err)
+{
+    listener->office = office;
+    listener->arrivals = arrivals;
+    listener->stream = listen_at(address, err);
+    if (listener->stream == NULL)
+        return false;
+    if (thread_start(&listener->thread, "listener", listener_main, listener, err))
+        return true;
+    stream_close(listener->stream);
+    return false;
+}
+
+void listener_stop(struct listener *listener)
+{
+    stream_shutdown(listener->stream);
+    thread_join(&listener->thread);
+    stream_close(listener->stream);
+}

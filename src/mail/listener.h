@@ -1,0 +1,22 @@
+/* listener.h - accepts the connections of others, and starts a reader for each. */
+#ifndef MAIL_LISTENER_H
+#define MAIL_LISTENER_H
+
+#include "mail/arrivals.h"
+
+struct listener {
+    struct office *office;
+    struct arrivals *arrivals;
+    struct stream *stream;
+    struct thread thread;
+};
+
+/* Binds, so that from here on others can connect, and starts its thread. BIND_ERROR and other NETWORK_ERRORs, or
+ * SERVER_ERROR. */
+bool listener_start(struct listener *listener, struct office *office, struct arrivals *arrivals,
+                    const struct address *address, struct mailraft_error *err);
+
+/* After the office's stop bell has rung and the arrivals were shut: joins the thread and closes the socket. */
+void listener_stop(struct listener *listener);
+
+#endif

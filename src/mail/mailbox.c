@@ -1,0 +1,139 @@
+#include "mail/mailbox.h"
+
+#include <assert.h>
+
+#include "base/memory.h"
+#include "mail/listener.h"
+#include "mail/writer.h"
+
+#define CREDIT_BYTES (256 * 1024)
+
+/* The channels that we open. Those that others open to us are read, whichever they are. */
+static const enum channel OPENED[] = {CHANNEL_URGENT};
+#define OPENED_COUNT (sizeof OPENED / sizeof *OPENED)
+
+struct mailbox {
+    struct office office;
+    struct arrivals *arrivals;
+    struct listener listener;
+    struct writer writers[MEMBERS_MAX * CHANNEL_COUNT];
+    int writer_count; /* those that run */
+};
+
+/* False only for want of descriptors; mailbox_free undoes what was done. */
+static bool furnish(struct office *office, struct mailraft_error *err)
+{
+    const struct members *members = &office->self.members;
+
+    for (int i = 0; i < members->count; i++) {
+        if (members->list[i].id == office->self.id)
+            continue;
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+            office->credits[i][channel] = credit_new(CREDIT_BYTES);
+        for (size_t opened = 0; opened < OPENED_COUNT; opened++)
+            if ((office->outboxes[i][OPENED[opened]] = outbox_new(err)) == NULL)
+                return false;
+    }
+    return true;
+}
+
+static struct mailbox *mailbox_new(const struct mailbox_config *config, struct pile *pile, struct log *log,
+                                   struct mailraft_error *err)
+{
+    struct mailbox *mailbox = memory_new(sizeof *mailbox);
+    struct office *office = &mailbox->office;
+
+    assert(members_find(&config->members, config->id) >= 0);
+    if (!bell_init(&office->stop, err)) {
+        memory_free(mailbox);
+        return NULL;
+    }
+    identity_init(&office->self, config);
+    office->pile = pile;
+    office->log = log;
+    complaints_init(&office->complaints, log);
+    if (furnish(office, err))
+        return mailbox;
+    mailbox_free(mailbox);
+    return NULL;
+}
+
+void mailbox_free(struct mailbox *mailbox)
+{
+    if (mailbox == NULL)
+        return;
+    for (int i = 0; i < MEMBERS_MAX; i++)
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+            outbox_free(mailbox->office.outboxes[i][channel]);
+            credit_free(mailbox->office.credits[i][channel]);
+        }
+    complaints_fini(&mailbox->office.complaints);
+    bell_fini(&mailbox->office.stop);
+    memory_free(mailbox);
+}
+
+static bool start_writers(struct mailbox *mailbox, struct mailraft_error *err)
+{
+    struct office *office = &mailbox->office;
+
+    for (int i = 0; i < office->self.members.count; i++)
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+            if (office->outboxes[i][channel] == NULL)
+                continue;
+            if (!writer_start(&mailbox->writers[mailbox->writer_count], office, i, (enum channel)channel, err))
+                return false;
+            mailbox->writer_count++;
+        }
+    return true;
+}
+
+struct mailbox *mailbox_start(const struct mailbox_config *config, struct pile *pile, struct log *log,
+                              struct mailraft_error *err)
+{
+    struct mailbox *mailbox = mailbox_new(config, pile, log, err);
+
+    if (mailbox == NULL)
+        return NULL;
+    mailbox->arrivals = arrivals_new(&mailbox->office);
+    if (!listener_start(&mailbox->listener, &mailbox->office, mailbox->arrivals, &config->listen, err))
+        goto free;
+    if (!start_writers(mailbox, err))
+        goto stop;
+    return mailbox;
+
+stop:
+    mailbox_stop(mailbox);
+    mailbox_free(mailbox);
+    return NULL;
+free:
+    arrivals_free(mailbox->arrivals);
+    mailbox_free(mailbox);
+    return NULL;
+}
+
+void mailbox_send(struct mailbox *mailbox, raft_id to, const struct message *message, bool droppable)
+{
+    int position = members_find(&mailbox->office.self.members, to);
+
+    assert(position >= 0 && to != mailbox->office.self.id);
+    outbox_send(mailbox->office.outboxes[position][CHANNEL_URGENT], wire_write_message(message, droppable));
+}
+
+static void close_credits(struct office *office)
+{
+    for (int i = 0; i < office->self.members.count; i++)
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+            if (office->credits[i][channel] != NULL)
+                credit_close(office->credits[i][channel]);
+}
+
+void mailbox_stop(struct mailbox *mailbox)
+{
+    bell_ring(&mailbox->office.stop);
+    close_credits(&mailbox->office);
+    arrivals_shut(mailbox->arrivals);
+    listener_stop(&mailbox->listener);
+    for (int i = 0; i < mailbox->writer_count; i++)
+        thread_join(&mailbox->writers[i].thread);
+    arrivals_free(mailbox->arrivals);
+}

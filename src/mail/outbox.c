@@ -1,0 +1,163 @@
+#include "mail/outbox.h"
+
+#include <assert.h>
+
+#include "base/memory.h"
+#include "base/thread.h"
+
+struct outbox {
+    struct bell bell;
+
+    struct mutex mutex; /* guards what follows, and every call on the stream but the writer's poll and its reading */
+    struct frame *first;
+    struct frame **end;            /* the pointer that the next frame goes to: first, or the last one's next */
+    size_t bytes;                  /* of all of them */
+    size_t droppable;              /* how many of them are */
+    struct stream *stream;         /* NULL: no connection */
+    struct mailraft_error failure; /* of the stream, which is of no more use then; class NULL: it works */
+};
+
+struct outbox *outbox_new(struct mailraft_error *err)
+{
+    struct outbox *outbox = memory_new(sizeof *outbox);
+
+    if (!bell_init(&outbox->bell, err)) {
+        memory_free(outbox);
+        return NULL;
+    }
+    mutex_init(&outbox->mutex);
+    outbox->end = &outbox->first;
+    return outbox;
+}
+
+/* Takes out and frees the frame that *at points to. */
+static void remove_frame(struct outbox *outbox, struct frame **at)
+{
+    struct frame *frame = *at;
+
+    *at = frame->next;
+    if (outbox->end == &frame->next)
+        outbox->end = at;
+    outbox->bytes -= frame->size;
+    outbox->droppable -= frame->droppable;
+    memory_free(frame);
+}
+
+void outbox_free(struct outbox *outbox)
+{
+    if (outbox == NULL)
+        return;
+    assert(outbox->stream == NULL);
+    while (outbox->first != NULL)
+        remove_frame(outbox, &outbox->first);
+    mutex_fini(&outbox->mutex);
+    bell_fini(&outbox->bell);
+    memory_free(outbox);
+}
+
+const struct bell *outbox_bell(const struct outbox *outbox)
+{
+    return &outbox->bell;
+}
+
+void outbox_nudge(struct outbox *outbox)
+{
+    bell_ring(&outbox->bell);
+}
+
+static void append_frame(struct outbox *outbox, struct frame *frame)
+{
+    frame->next = NULL;
+    frame->sent = 0;
+    *outbox->end = frame;
+    outbox->end = &frame->next;
+    outbox->bytes += frame->size;
+    outbox->droppable += frame->droppable;
+}
+
+/* False where there is none. */
+static bool drop_oldest(struct outbox *outbox)
+{
+    struct frame **at = &outbox->first;
+
+    while (*at != NULL && (!(*at)->droppable || (*at)->sent > 0))
+        at = &(*at)->next;
+    if (*at == NULL)
+        return false;
+    remove_frame(outbox, at);
+    return true;
+}
+
+static bool is_over(const struct outbox *outbox)
+{
+    return outbox->bytes > OUTBOX_BYTES_MAX || (outbox->stream == NULL && outbox->droppable > OUTBOX_UNCONNECTED_MAX);
+}
+
+/* The mutex is held. Sends what the socket takes at once. */
+static void flush(struct outbox *outbox)
+{
+    while (outbox->first != NULL && outbox->stream != NULL && outbox->failure.class == NULL) {
+        struct frame *frame = outbox->first;
+        size_t written;
+
+        if (!stream_write_some(outbox->stream, frame->bytes + frame->sent, frame->size - frame->sent, &written,
+                               &outbox->failure))
+            return;
+        frame->sent += written;
+        if (frame->sent < frame->size)
+            return;
+        remove_frame(outbox, &outbox->first);
+    }
+}
+
+void outbox_send(struct outbox *outbox, struct frame *frame)
+{
+    bool idle, ring;
+
+    mutex_lock(&outbox->mutex);
+    idle = outbox->first == NULL;
+    append_frame(outbox, frame);
+    if (idle)
+        flush(outbox);
+    while (is_over(outbox) && drop_oldest(outbox))
+        ;
+    /* The writer polls for room only while frames wait: the first that does is news to it. */
+    ring = idle && outbox->first != NULL && outbox->stream != NULL;
+    mutex_unlock(&outbox->mutex);
+    if (ring)
+        bell_ring(&outbox->bell);
+}
+
+void outbox_open(struct outbox *outbox, struct stream *stream)
+{
+    mutex_lock(&outbox->mutex);
+    assert(outbox->stream == NULL);
+    outbox->stream = stream;
+    outbox->failure.class = NULL;
+    mutex_unlock(&outbox->mutex);
+}
+
+bool outbox_flush(struct outbox *outbox, bool *waiting, struct mailraft_error *err)
+{
+    bool good;
+
+    mutex_lock(&outbox->mutex);
+    flush(outbox);
+    *waiting = outbox->first != NULL;
+    good = outbox->failure.class == NULL;
+    if (!good)
+        *err = outbox->failure;
+    mutex_unlock(&outbox->mutex);
+    return good;
+}
+
+void outbox_close(struct outbox *outbox)
+{
+    mutex_lock(&outbox->mutex);
+    outbox->stream = NULL;
+    if (outbox->first != NULL && outbox->first->sent > 0)
+        remove_frame(outbox, &outbox->first);
+    while (drop_oldest(outbox))
+        ;
+    mutex_unlock(&outbox->mutex);
+}

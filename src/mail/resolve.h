@@ -1,0 +1,20 @@
+/* resolve.h - where a host is. Addresses are taken as they are; names are looked up on a thread of their own, because
+ * nothing can interrupt getaddrinfo(3), and a name server that hangs must not hold up the end of the process. */
+#ifndef MAIL_RESOLVE_H
+#define MAIL_RESOLVE_H
+
+#include "mail/stream.h"
+
+#define RESOLVED_MAX 8
+
+struct resolved {
+    int count; /* at least 1 */
+    struct endpoint list[RESOLVED_MAX]; /* in the order in which they are to be tried */
+};
+
+/* Waits until the answer is there, the deadline passed, or the bell rang (CONNECT_ERROR; the lookup is abandoned).
+ * stop may be NULL. */
+bool resolve(const struct address *address, int64_t deadline_us, const struct bell *stop, struct resolved *resolved,
+             struct mailraft_error *err);
+
+#endif

@@ -1,0 +1,243 @@
+#include "mail/wire.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdalign.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "raft_message.pb-c.h"
+
+#define FLAG_DROPPABLE 1u
+
+/* What protobuf-c unpacks into: a message and what hangs on it live on the reader's stack, so that no bytes from outside
+ * make us allocate, and no path can leak. A message that needs more is refused as one that does not decode. */
+struct arena {
+    size_t used;
+    alignas(max_align_t) uint8_t bytes[8192];
+};
+
+static void *arena_new(void *context, size_t size)
+{
+    struct arena *arena = context;
+    size_t rounded = (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+    void *memory = arena->bytes + arena->used;
+
+    if (rounded < size || rounded > sizeof arena->bytes - arena->used)
+        return NULL;
+    arena->used += rounded;
+    return memory;
+}
+
+static void arena_free(void *context, void *memory) /* the whole of it goes at once */
+{
+    (void)context;
+    (void)memory;
+}
+
+static struct frame *frame_pack(const Mailraft__RaftMessage *packet, bool droppable)
+{
+    size_t packed = mailraft__raft_message__get_packed_size(packet);
+    size_t size = WIRE_HEAD_BYTES + packed;
+    struct frame *frame = memory_new(sizeof *frame + size);
+
+    frame->droppable = droppable;
+    frame->size = size;
+    bytes_put_u32(frame->bytes, (uint32_t)(size - 4));
+    bytes_put_u32(frame->bytes + 4, (uint32_t)packed);
+    bytes_put_u32(frame->bytes + 8, droppable ? FLAG_DROPPABLE : 0);
+    mailraft__raft_message__pack(packet, frame->bytes + WIRE_HEAD_BYTES);
+    return frame;
+}
+
+struct frame *wire_write_message(const struct message *message, bool droppable)
+{
+    Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+
+    assert(message->type_of_message > HELLO && message->type_of_message <= MESSAGE_TYPE_LAST);
+    packet.type_of_message = message->type_of_message;
+    packet.curr_term = message->curr_term;
+    packet.server_id = message->server_id;
+    packet.vote_granted = message->vote_granted;
+    packet.entries_appended = message->entries_appended;
+    packet.prev_index = message->prev_index;
+    packet.prev_term = message->prev_term;
+    packet.last_log_index = message->last_log_index;
+    packet.last_log_term = message->last_log_term;
+    packet.commit_index = message->commit_index;
+    packet.round = message->round;
+    packet.transfer = message->transfer;
+    packet.refusal = message->refusal;
+    packet.refusal_detail = message->refusal_detail;
+    packet.round_trip_max_us = message->round_trip_max_us;
+    return frame_pack(&packet, droppable);
+}
+
+struct frame *wire_write_hello(const struct hello *hello)
+{
+    struct hello said = *hello; /* protobuf-c wants pointers to what is not const */
+    Mailraft__Hello hello_packet = MAILRAFT__HELLO__INIT;
+    Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+
+    hello_packet.version_lowest = said.version_lowest;
+    hello_packet.version_highest = said.version_highest;
+    hello_packet.cluster_name = said.cluster_name;
+    hello_packet.cluster_uuid = (ProtobufCBinaryData){sizeof said.cluster_uuid.bytes, said.cluster_uuid.bytes};
+    hello_packet.sender = said.sender;
+    hello_packet.receiver = said.receiver;
+    hello_packet.channel = said.channel;
+    hello_packet.incarnation = said.incarnation;
+    hello_packet.connection = said.connection;
+    hello_packet.data_id = (ProtobufCBinaryData){sizeof said.data_id.bytes, said.data_id.bytes};
+    hello_packet.members_checksum = said.members_checksum;
+    packet.type_of_message = HELLO;
+    packet.server_id = said.sender;
+    packet.hello = &hello_packet;
+    return frame_pack(&packet, false);
+}
+
+bool wire_read_head(const uint8_t *head, size_t frame_bytes_max, size_t *body_bytes, struct mailraft_error *err)
+{
+    uint32_t follow = bytes_get_u32(head);
+    uint32_t packed = bytes_get_u32(head + 4);
+    uint32_t flags = bytes_get_u32(head + 8);
+
+    if (follow > frame_bytes_max - 4)
+        return error_raise(err, &PROTOCOL_ERROR, "a frame of %" PRIu64 " bytes is over the limit of %zu",
+                           (uint64_t)follow + 4, frame_bytes_max);
+    if (follow < WIRE_HEAD_BYTES - 4 || packed > follow - (WIRE_HEAD_BYTES - 4))
+        return error_raise(err, &PROTOCOL_ERROR, "a frame's lengths contradict each other: %" PRIu32 " and %" PRIu32,
+                           follow, packed);
+    if (packed < follow - (WIRE_HEAD_BYTES - 4))
+        return error_raise(err, &PROTOCOL_ERROR, "a frame carries %" PRIu32 " bytes of entries; no type has any",
+                           follow - (WIRE_HEAD_BYTES - 4) - packed);
+    if ((flags & ~FLAG_DROPPABLE) != 0)
+        return error_raise(err, &PROTOCOL_ERROR, "a frame has the unknown flags %#" PRIx32, flags);
+    *body_bytes = packed;
+    return true;
+}
+
+/* NULL for what does not decode. */
+static const Mailraft__RaftMessage *packet_unpack(struct arena *arena, const uint8_t *body, size_t size,
+                                                  struct mailraft_error *err)
+{
+    ProtobufCAllocator allocator = {arena_new, arena_free, arena};
+    const Mailraft__RaftMessage *packet;
+
+    arena->used = 0;
+    packet = mailraft__raft_message__unpack(&allocator, size, body);
+    if (packet == NULL)
+        error_raise(err, &PROTOCOL_ERROR, "a message of %zu bytes does not decode", size);
+    return packet;
+}
+
+/* Terms and indexes end where one more still fits into 63 bits: nobody gets there by counting, and no sum of ours can
+ * wrap. */
+static bool check_numbers(const Mailraft__RaftMessage *packet, struct mailraft_error *err)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"curr_term", packet->curr_term},
+        {"prev_index", packet->prev_index},
+        {"prev_term", packet->prev_term},
+        {"last_log_index", packet->last_log_index},
+        {"last_log_term", packet->last_log_term},
+        {"commit_index", packet->commit_index},
+        {"round", packet->round},
+    };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].value >= INT64_MAX)
+            return error_raise(err, &PROTOCOL_ERROR, "a message has a %s out of range: %" PRIu64, numbers[i].name,
+                               numbers[i].value);
+    if (packet->refusal > REFUSAL_LAST)
+        return error_raise(err, &PROTOCOL_ERROR, "a message has an unknown refusal: %" PRIu32, packet->refusal);
+    return true;
+}
+
+static bool check_message(const Mailraft__RaftMessage *packet, raft_id sender, struct mailraft_error *err)
+{
+    uint32_t type = packet->type_of_message;
+
+    if (type <= HELLO || type > MESSAGE_TYPE_LAST)
+        return error_raise(err, &UNEXPECTED_MESSAGE_ERROR, "Unexpected message type: %" PRIu32, type);
+    if (packet->server_id != sender)
+        return error_raise(err, &PROTOCOL_ERROR, "a message says that it is from %" PRId32, packet->server_id);
+    return check_numbers(packet, err);
+}
+
+bool wire_read_message(const uint8_t *body, size_t size, raft_id sender, struct message *message,
+                       struct mailraft_error *err)
+{
+    struct arena arena;
+    const Mailraft__RaftMessage *packet = packet_unpack(&arena, body, size, err);
+
+    if (packet == NULL || !check_message(packet, sender, err))
+        return false;
+    *message = (struct message){
+        .type_of_message = packet->type_of_message,
+        .curr_term = packet->curr_term,
+        .server_id = packet->server_id,
+        .last_log_index = packet->last_log_index,
+        .last_log_term = packet->last_log_term,
+        .transfer = packet->transfer,
+        .vote_granted = packet->vote_granted,
+        .refusal = packet->refusal,
+        .refusal_detail = packet->refusal_detail,
+        .prev_index = packet->prev_index,
+        .prev_term = packet->prev_term,
+        .commit_index = packet->commit_index,
+        .round_trip_max_us = packet->round_trip_max_us,
+        .entries_appended = packet->entries_appended,
+        .round = packet->round,
+    };
+    return true;
+}
+
+static bool check_hello(const Mailraft__RaftMessage *packet, struct mailraft_error *err)
+{
+    const Mailraft__Hello *hello = packet->hello;
+
+    if (packet->type_of_message != HELLO)
+        return error_raise(err, &UNEXPECTED_MESSAGE_ERROR, "Unexpected message type: %" PRIu32 " in place of a hello",
+                           packet->type_of_message);
+    if (hello == NULL)
+        return error_raise(err, &PROTOCOL_ERROR, "a hello says nothing");
+    if (packet->server_id != hello->sender)
+        return error_raise(err, &PROTOCOL_ERROR, "a hello names two senders: %" PRId32 " and %" PRId32,
+                           packet->server_id, hello->sender);
+    if (strlen(hello->cluster_name) >= CLUSTER_NAME_MAX)
+        return error_raise(err, &PROTOCOL_ERROR, "a hello's cluster name has %zu bytes", strlen(hello->cluster_name));
+    if (hello->cluster_uuid.len != CLUSTER_UUID_SIZE || hello->data_id.len != DATA_ID_SIZE)
+        return error_raise(err, &PROTOCOL_ERROR, "a hello's ids have %zu and %zu bytes", hello->cluster_uuid.len,
+                           hello->data_id.len);
+    return true;
+}
+
+bool wire_read_hello(const uint8_t *body, size_t size, struct hello *hello, struct mailraft_error *err)
+{
+    struct arena arena;
+    const Mailraft__RaftMessage *packet = packet_unpack(&arena, body, size, err);
+    const Mailraft__Hello *said;
+
+    if (packet == NULL || !check_hello(packet, err))
+        return false;
+    said = packet->hello;
+    *hello = (struct hello){
+        .version_lowest = said->version_lowest,
+        .version_highest = said->version_highest,
+        .sender = said->sender,
+        .receiver = said->receiver,
+        .channel = said->channel,
+        .incarnation = said->incarnation,
+        .connection = said->connection,
+        .members_checksum = said->members_checksum,
+    };
+    strcpy(hello->cluster_name, said->cluster_name);
+    memcpy(hello->cluster_uuid.bytes, said->cluster_uuid.data, CLUSTER_UUID_SIZE);
+    memcpy(hello->data_id.bytes, said->data_id.data, DATA_ID_SIZE);
+    return true;
+}
