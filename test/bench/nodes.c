@@ -256,6 +256,24 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* Whether the event is this one, which names a node. */
+static bool names(const char *event, const char *begin, int *id)
+{
+    if (!begins(event, begin))
+        return false;
+    *id = atoi(event + strlen(begin));
+    return *id >= 1 && *id <= NODES_MAX;
+}
+
+static void understand_connection(struct member *member, const char *event)
+{
+    int id;
+    if (names(event, "Connected to ", &id))
+        member->connected |= 1U << id;
+    else if (names(event, "Lost connection to ", &id) || names(event, "Closed the connection to ", &id))
+        member->connected &= ~(1U << id);
+}
+
 static void understand(struct nodes *nodes, struct member *member, const char *line, int64_t now_us)
 {
     char stamp[STAMP_LENGTH + 1], role[12];
@@ -268,9 +286,10 @@ static void understand(struct nodes *nodes, struct member *member, const char *l
         member->leader = 0;
     member->term = term;
     member->following = strcmp(role, "FOLLOWER") == 0;
-    if (begins(event, "Following leader "))
-        member->leader = atoi(event + strlen("Following leader "));
-    else if (strstr(event, "STATE: LEADER -> ") != NULL)
+    understand_connection(member, event);
+    if (names(event, "Following leader ", &member->leader))
+        return;
+    if (strstr(event, "STATE: LEADER -> ") != NULL)
         member->leader = 0;
     else if (strstr(event, "STATE: FOLLOWER -> ") != NULL)
         member->stood_wall_us = parse_stamp(stamp);
@@ -351,13 +370,14 @@ void nodes_watch(struct nodes *nodes, int64_t deadline_us)
 int nodes_settled_leader(const struct nodes *nodes)
 {
     int leader = nodes->members[0].leader;
+    unsigned everybody = (1U << (nodes->count + 1)) - 2;
     if (leader == 0)
         return 0;
     for (int i = 0; i < nodes->count; i++) {
         const struct member *member = &nodes->members[i];
         bool leads = i + 1 == leader;
         if (member->pid == 0 || member->leader != leader || member->term != nodes->members[0].term ||
-            member->following == leads)
+            member->following == leads || (member->connected | 1U << (i + 1)) != everybody)
             return 0;
     }
     return leader;

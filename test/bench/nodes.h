@@ -38,6 +38,7 @@ struct member {
     uint64_t term;
     bool following;        /* by its last line its role is FOLLOWER */
     int leader;            /* who leads its term as far as it has told; 0: nobody */
+    unsigned connected;    /* to whom it has a connection of its own, a bit an id */
     int64_t led_us;        /* when its newest Leader! arrived (clock_now_us); 0: it has not led */
     int64_t led_wall_us;   /* when that line was printed, by its own time */
     int64_t stood_wall_us; /* when it last ceased to follow, by its own time */
@@ -71,7 +72,7 @@ void nodes_read(struct nodes *nodes, int64_t deadline_us);
 /* Reads until the deadline, whatever comes. */
 void nodes_watch(struct nodes *nodes, int64_t deadline_us);
 
-/* The leader that every node follows in one term, and that none has tried to replace; 0: there is none. */
+/* The leader that every node follows in one term, when each node has a connection to each; 0: there is none. */
 int nodes_settled_leader(const struct nodes *nodes);
 
 /* Reads until there is such a leader, and returns it. */
