@@ -1,8 +1,5 @@
 #include "base/pile.h"
 
-#include <sched.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/thread.h"
 #include "check.h"
@@ -334,6 +331,19 @@ Test(pile, a_closed_pile_hands_out_what_is_left_then_nothing_at_once)
     cr_assert_eq(take_until(LANE_CLIENTS, CLOCK_NEVER), 0);
 }
 
+Test(pile, no_deadline_stands_before_what_is_left_in_a_closed_pile)
+{
+    int64_t deadline_us = clock_now_us();
+
+    next_microsecond();
+    put(LANE_CLIENTS, 2);
+    put(LANE_INNER, 1);
+    pile_close(pile);
+    cr_assert_eq(take_until(LANE_CLIENTS, deadline_us), 1);
+    cr_assert_eq(take_until(LANE_CLIENTS, deadline_us), 2);
+    cr_assert_eq(take_until(LANE_CLIENTS, deadline_us), 0);
+}
+
 Test(pile, a_letter_put_into_a_closed_pile_is_discarded_and_its_credit_given_back)
 {
     struct credit *credit = credit_new(1);
@@ -438,28 +448,16 @@ Test(pile, many_threads_put_while_the_owner_takes)
     }
 }
 
-static void put_in_turn(void *context)
-{
-    for (uint64_t i = 1; i <= 20000; i++) {
-        struct letter *letter = letter_new(LETTER_MESSAGE);
-
-        letter->number = i;
-        pile_put(context, LANE_INNER, letter);
-        if (i % 64 == 0)
-            sched_yield(); /* so that the owner falls asleep between batches */
-    }
-    pile_close(context);
-}
-
-/* Without deadlines one lost wake-up would stand still for ever. */
+/* The sender has credit for one letter at a time and the owner has no deadline, so both fall asleep again and again:
+ * one lost wake-up would stand still for ever. */
 Test(pile, no_wake_up_is_lost)
 {
-    struct thread thread;
+    struct putter putter = {.lane = LANE_INNER, .first = 1, .credit = credit_new(1)};
     struct mailraft_error err;
 
-    cr_assert(thread_start(&thread, "putter", put_in_turn, pile, &err));
-    for (uint64_t i = 1; i <= 20000; i++)
+    cr_assert(thread_start(&putter.thread, "putter", put_many, &putter, &err));
+    for (uint64_t i = 1; i <= LETTERS_EACH; i++)
         cr_assert_eq(take_until(LANE_INNER, CLOCK_NEVER), i);
-    cr_assert_eq(take_until(LANE_INNER, CLOCK_NEVER), 0);
-    thread_join(&thread);
+    thread_join(&putter.thread);
+    credit_free(putter.credit);
 }
