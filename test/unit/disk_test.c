@@ -91,6 +91,20 @@ Test(disk, replace_makes_a_file_or_empties_what_is_there)
     cr_assert_str_eq(text_of("ballot"), "");
 }
 
+Test(disk, a_file_opened_to_read_cannot_be_written)
+{
+    struct disk_file *file;
+
+    make_file("ballot", "term 3");
+    file = opened("ballot", DISK_READ);
+    cr_assert_not(disk_write(file, 0, "x", 1, &err));
+    assert_storage_error(EBADF, "Couldn't write ballot: Bad file descriptor");
+    disk_close(file);
+    cr_assert_str_eq(text_of("ballot"), "term 3");
+    cr_assert_null(disk_open("nowhere", DISK_READ, &err));
+    assert_storage_error(ENOENT, "Couldn't open nowhere: No such file or directory");
+}
+
 Test(disk, closing_nothing_is_fine)
 {
     disk_close(NULL);
