@@ -46,7 +46,7 @@ SIM_O    := $(call objects,$(filter-out test/sim/main.c,$(wildcard test/sim/*.c)
 tests_of  = $(wildcard $(patsubst %,test/unit/%_test.c,$(notdir $(basename $(wildcard $(addsuffix /*.c,$(1)))))))
 UNIT_SIM_TESTS := $(call tests_of,src/raft src/storage test/sim)
 UNIT_TESTS     := $(filter-out $(UNIT_SIM_TESTS),$(wildcard test/unit/*_test.c))
-CLUSTER_TESTS  := $(wildcard test/cluster/*.c)
+CLUSTER_TESTS  := $(filter-out test/cluster/preload.c,$(wildcard test/cluster/*.c))
 # Criterion does not run under the thread sanitizer; there, test/check.h gives the same macros a runner of our own.
 CHECK_O  := $(if $(findstring thread,$(SANITIZE)),$(B)/test/check.o)
 CHECK_L  := $(if $(findstring thread,$(SANITIZE)),,-lcriterion)
@@ -54,8 +54,23 @@ CHECK_L  := $(if $(findstring thread,$(SANITIZE)),,-lcriterion)
 PROGRAMS := $(B)/mailraftd
 TESTS    := $(B)/unit $(B)/unit_sim $(B)/cluster
 
+# Debian's names of what building and running need, and what tests need beside it.
+RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev libjson-c-dev libprotobuf-c-dev \
+                 protobuf-c-compiler libxxhash-dev util-linux
+TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev
+
+# make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace.
+SEEDS      ?= 1000
+FIRST_SEED ?= 0
+TEST_SEEDS ?= 300
+
+# The packages must be there before anything else is looked at, so what follows them is another make. It builds with
+# all cores, unless the first one was told how many.
+MAKE_ALL := $(MAKE) --no-print-directory
+JOBS      = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .DELETE_ON_ERROR:
-.PHONY: all programs tests run test test-unit test-sim test-cluster sim bench clean install help packages
+.PHONY: all programs tests run test test-unit test-sim test-cluster sim bench clean install help
 
 all: programs
 
@@ -65,7 +80,32 @@ ifeq ($(VARIANT),plain)
 	    cmp -s $(B)/$$program bin/$$program || install -m 755 $(B)/$$program bin/$$program; done
 endif
 
-tests: programs $(TESTS) $(B)/sim
+tests: programs $(TESTS) $(B)/sim $(B)/preload.so
+
+run:
+	@bin/install-packages $(RUN_PACKAGES)
+	@$(MAKE_ALL) $(JOBS) programs
+	@MAILRAFTD=$(B)/mailraftd exec bin/cluster --conf conf
+
+test:
+	@bin/install-packages $(TEST_PACKAGES)
+	@$(MAKE_ALL) $(JOBS) tests
+	@$(MAKE_ALL) test-unit
+	@$(MAKE_ALL) test-sim
+	@$(MAKE_ALL) test-cluster
+
+test-unit: $(B)/unit $(B)/unit_sim
+	@test/run "unit tests" $(B)/unit.log $(B)/unit
+	@test/run "unit tests on the simulator" $(B)/unit_sim.log $(B)/unit_sim
+
+test-sim: $(B)/sim
+	@test/run "simulated runs" $(B)/sim.log $(B)/sim $(FIRST_SEED) $(TEST_SEEDS)
+
+test-cluster: programs $(B)/cluster $(B)/preload.so
+	@MAILRAFTD=$(B)/mailraftd PRELOAD=$(B)/preload.so test/run "tests with processes" $(B)/cluster.log $(B)/cluster
+
+sim: $(B)/sim
+	@$(B)/sim $(if $(SEED),$(SEED),$(FIRST_SEED) $(SEEDS))
 
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -81,6 +121,10 @@ $(B)/sim: $(B)/test/sim/main.o $(CORE_O) $(SIM_O)
 
 $(B)/cluster: $(call objects,$(CLUSTER_TESTS)) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
+
+# Between the program and the C library: a disk that hangs or fails. Never with a sanitizer of its own.
+$(B)/preload.so: test/cluster/preload.c $(B)/flags
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -shared -fPIC -o $@ $<
 
 $(B)/bench: $(call objects,$(wildcard test/bench/*.c) src/base/clock.c src/base/random.c src/base/memory.c)
 	$(CC) $(LDFLAGS) -o $@ $^
@@ -110,5 +154,24 @@ $(B)/%.o: %.c $(B)/flags
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/mailraft
+	install -m 755 $(B)/mailraftd $(DESTDIR)$(PREFIX)/bin/mailraftd
+	install -m 755 bin/cluster $(DESTDIR)$(PREFIX)/bin/mailraft-cluster
+	install -m 644 README.md LICENSE conf/all-settings.json $(DESTDIR)$(PREFIX)/share/doc/mailraft/
+
 clean:
 	rm -rf .build bin/mailraftd
+
+help:
+	@echo 'make                      bin/mailraftd'
+	@echo 'make run                  installs what is missing, builds, and starts three nodes here'
+	@echo 'make test                 installs what is missing, builds, and runs every test; a part of them alone:'
+	@echo '                          make test-unit, make test-sim (TEST_SEEDS=$(TEST_SEEDS)), make test-cluster'
+	@echo 'make sim SEEDS=n          simulates n clusters (FIRST_SEED=0 unless given)'
+	@echo 'make sim SEED=s           simulates one, and prints its trace'
+	@echo 'make bench                measures; QUICK=1 for a look'
+	@echo 'make install PREFIX=dir   mailraftd and mailraft-cluster (PREFIX=$(PREFIX) unless given; DESTDIR too)'
+	@echo 'make clean                removes all that was built'
+	@echo
+	@echo 'With any of them: CC=clang, SANITIZE=thread or SANITIZE=address,undefined, WERROR=1'

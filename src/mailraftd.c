@@ -223,10 +223,17 @@ static void complete_config(struct config *config, const char *path)
                                "machines reach their addresses";
 }
 
+/* One line with what the config comes to; the folder last, since it may contain spaces. bin/cluster reads it. */
 static int check(const struct config *config, const char *path)
 {
-    printf("%s: good, for node %d of %d in cluster \"%s\"\n", path, config->node.id, config->node.members.count,
-           config->node.cluster_name);
+    const struct members *members = &config->node.members;
+    const struct member *self = &members->list[members_find(members, config->node.id)];
+    char peer[ADDRESS_TEXT_MAX], client[ADDRESS_TEXT_MAX] = "none";
+    if (self->client.port != 0)
+        address_format(&self->client, client, sizeof(client));
+    printf("%s: good id=%d cluster=%s members=%d peer=%s client=%s data_dir=%s\n", path, config->node.id,
+           config->node.cluster_name, members->count, address_format(&self->peer, peer, sizeof(peer)), client,
+           config->node.data_dir);
     return STATUS_STOPPED;
 }
 

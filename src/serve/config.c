@@ -496,16 +496,36 @@ static bool append(char *to, size_t size, const char *text, size_t length)
     return true;
 }
 
+/* Leaves out each "../" and "./" at the beginning of a path, and for each "../" the last part of the folder, which has
+ * no symbolic links any more. Returns the rest of the path. */
+static const char *climb(char *folder, const char *path)
+{
+    for (;;) {
+        if (strncmp(path, "../", 3) == 0) {
+            char *slash = strrchr(folder, '/');
+            slash[slash == folder ? 1 : 0] = '\0';
+            path += 3;
+        } else if (strncmp(path, "./", 2) == 0) {
+            path += 2;
+        } else {
+            return path;
+        }
+    }
+}
+
 /* data_dir as the file writes it, made absolute, with the id in the place of {id}; false where it is too long. */
-static bool data_dir_expand(const char *folder, const char *text, raft_id id, char data_dir[DATA_DIR_MAX])
+static bool data_dir_expand(char *folder, const char *text, raft_id id, char data_dir[DATA_DIR_MAX])
 {
     static const char MARK[] = "{id}";
     char id_text[12];
     int id_length = snprintf(id_text, sizeof(id_text), "%d", id);
     data_dir[0] = '\0';
-    if (text[0] != '/' && !(append(data_dir, DATA_DIR_MAX, folder, strlen(folder)) &&
-                            append(data_dir, DATA_DIR_MAX, "/", strcmp(folder, "/") == 0 ? 0 : 1)))
-        return false;
+    if (text[0] != '/') {
+        text = climb(folder, text);
+        if (!append(data_dir, DATA_DIR_MAX, folder, strlen(folder)) ||
+            !append(data_dir, DATA_DIR_MAX, "/", strcmp(folder, "/") == 0 ? 0 : 1))
+            return false;
+    }
     for (const char *mark = strstr(text, MARK); mark != NULL; mark = strstr(text, MARK)) {
         if (!append(data_dir, DATA_DIR_MAX, text, (size_t)(mark - text)) ||
             !append(data_dir, DATA_DIR_MAX, id_text, (size_t)id_length))

@@ -150,10 +150,12 @@ Test(config, data_dir_is_relative_to_the_folder_of_the_config_and_knows_the_id)
     char real[PATH_MAX];
     char expected[PATH_MAX + 100];
     cr_assert_not_null(realpath(folder, real));
-    struct config *config = read_good("{'data_dir':'../x/{id}/a{id}'," CLUSTER_OF(THREE_MEMBERS) "}", 3);
-    snprintf(expected, sizeof(expected), "%s/../x/3/a3", real);
+    struct config *config = read_good("{'data_dir':'./../x/{id}/a{id}/..'," CLUSTER_OF(THREE_MEMBERS) "}", 3);
+    snprintf(expected, sizeof(expected), "%.*s/x/3/a3/..", (int)(strrchr(real, '/') - real), real);
     cr_assert_str_eq(config->node.data_dir, expected);
-    config = read_good("{'data_dir':'/var/{id'," CLUSTER_OF(THREE_MEMBERS) "}", 3);
+    config = read_good("{'data_dir':'../../../d'," CLUSTER_OF(THREE_MEMBERS) "}", 3);
+    cr_assert_str_eq(config->node.data_dir, "/d");
+    config = read_good("{'data_dir':'/var/{id," CLUSTER_OF(THREE_MEMBERS) "}", 3);
     cr_assert_str_eq(config->node.data_dir, "/var/{id");
 }
 
@@ -240,6 +242,20 @@ Test(config, an_object_with_very_many_keys_is_refused)
     strcat(text, "}");
     write_config(text);
     cr_assert_str_eq(refusal(0), "line 1, column 514: too many keys in one object");
+}
+
+Test(config, every_config_in_conf_is_good)
+{
+    static const char *const PATHS[] = {"conf/node1.json", "conf/node2.json", "conf/node3.json",
+                                        "conf/all-settings.json"};
+    for (int i = 0; i < 4; i++) {
+        static struct config config;
+        struct mailraft_error err = {0};
+        cr_assert(config_read(PATHS[i], 0, &config, &err), "%s", err.message);
+        cr_assert_eq(config.node.id, i < 3 ? i + 1 : 1);
+        cr_assert_eq(config.node.election_timeout_max_us, 300000); /* they show the defaults */
+        cr_assert_eq(config.listen_client.port, 6400 + config.node.id);
+    }
 }
 
 Test(config, a_file_that_cannot_be_read_is_named)
