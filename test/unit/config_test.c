@@ -155,7 +155,7 @@ Test(config, data_dir_is_relative_to_the_folder_of_the_config_and_knows_the_id)
     cr_assert_str_eq(config->node.data_dir, expected);
     config = read_good("{'data_dir':'../../../d'," CLUSTER_OF(THREE_MEMBERS) "}", 3);
     cr_assert_str_eq(config->node.data_dir, "/d");
-    config = read_good("{'data_dir':'/var/{id," CLUSTER_OF(THREE_MEMBERS) "}", 3);
+    config = read_good("{'data_dir':'/var/{id'," CLUSTER_OF(THREE_MEMBERS) "}", 3);
     cr_assert_str_eq(config->node.data_dir, "/var/{id");
 }
 
