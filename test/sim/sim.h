@@ -122,6 +122,8 @@ enum sim_end { SIM_PROCESS_DEATH, SIM_POWER_CUT };
 void sim_end_at_call(struct sim *sim, raft_id id, uint64_t nth, enum sim_end how);
 uint64_t sim_disk_calls(const struct sim *sim, raft_id id); /* that have begun, over all lives */
 
+struct log *sim_log(struct sim *sim, raft_id id); /* the machine's, for what a test's function starts */
+
 /* Runs a function of the test as the machine's life, and all threads that it starts, until it returns (true) or the
  * life ends before (false). */
 bool sim_run_on(struct sim *sim, raft_id id, void (*function)(void *context), void *context);

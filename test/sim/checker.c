@@ -1,0 +1,261 @@
+/* What must hold in every run, whatever fails: checked at the moment it could be broken, against what the checker itself
+ * has noted (never against the servers' memory). The numbers are those of the paper's Figure 3 and of Figure 2.
+ *
+ *   - Election safety: at most one leader in a term, ever.
+ *   - A leader has the durable votes of a majority in its term.
+ *   - The durable term of a node never goes back and it never chooses two in one term, over all its lives.
+ *   - Whatever a node says of its term or vote is durable when it leaves, and it loads what was durable.
+ *   - A leader that no majority answers is soon no leader.
+ *   - A node changes its role only so often before it waits for mail again. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "raft/members.h"
+#include "sim/world.h"
+#include "storage/ballot.h"
+
+#define CHECK_EVERY_US    10000
+#define ROLES_AT_ONCE_MAX 4
+#define HAND_OVER_US      500000 /* what a leader that stops may add to the time of a silent one */
+
+/* ---- Lists by term ---- */
+
+static raft_id *list_reserve(raft_id *list, size_t *room, raft_term term)
+{
+    size_t wanted = *room;
+
+    if (term < *room)
+        return list;
+    if (term > 10000000)
+        sim_fail("term %" PRIu64 " is out of all proportion", term);
+    while (wanted <= term)
+        wanted = wanted == 0 ? 64 : 2 * wanted;
+    list = realloc(list, wanted * sizeof *list);
+    if (list == NULL)
+        abort();
+    memset(list + *room, 0, (wanted - *room) * sizeof *list);
+    *room = wanted;
+    return list;
+}
+
+static raft_id vote_in(const struct ghost *ghost, raft_term term)
+{
+    return term < ghost->votes_room ? ghost->votes[term] : 0;
+}
+
+static raft_id leader_in(const struct sim *sim, raft_term term)
+{
+    return term < sim->leaders_room ? sim->leaders[term] : 0;
+}
+
+/* ---- What is durable ---- */
+
+/* ballot.h tells the format; read here once more, so that a mistake in reading it there is found. */
+static bool ballot_read(struct machine *machine, int slot, uint64_t *sequence, struct ballot *ballot)
+{
+    char path[DISK_PATH_MAX + 8];
+    uint8_t bytes[40];
+
+    snprintf(path, sizeof path, "%s/ballot", machine->config.data_dir);
+    if (disk_peek(&machine->disk, path, true, (uint64_t)slot * BALLOT_SLOT_BYTES, bytes, sizeof bytes) < sizeof bytes ||
+        memcmp(bytes, "BLLT", 4) != 0 || bytes_get_u64(bytes + 32) != bytes_checksum(bytes, 32))
+        return false;
+    *sequence = bytes_get_u64(bytes + 8);
+    *ballot = (struct ballot){bytes_get_u64(bytes + 16), (raft_id)(int64_t)bytes_get_u64(bytes + 24)};
+    return true;
+}
+
+static bool newest_ballot(struct machine *machine, struct ballot *ballot)
+{
+    uint64_t sequences[2] = {0, 0};
+    struct ballot ballots[2];
+    bool sound[2];
+
+    for (int slot = 0; slot < 2; slot++)
+        sound[slot] = ballot_read(machine, slot, &sequences[slot], &ballots[slot]);
+    *ballot = ballots[sound[1] && (!sound[0] || sequences[1] > sequences[0]) ? 1 : 0];
+    return sound[0] || sound[1];
+}
+
+static void check_next_ballot(const struct machine *machine, struct ballot old, struct ballot new)
+{
+    if (new.term < old.term)
+        sim_fail("the durable term of %d went back from %" PRIu64 " to %" PRIu64, machine->id, old.term, new.term);
+    if (new.term == old.term && old.voted_for != NO_ONE &&new.voted_for != old.voted_for)
+        sim_fail("%d chose %d and then %d in term %" PRIu64, machine->id, old.voted_for, new.voted_for, new.term);
+}
+
+void check_ballot_synced(struct machine *machine)
+{
+    struct ghost *ghost = &machine->ghost;
+    struct ballot ballot;
+
+    if (!machine->is_node || !newest_ballot(machine, &ballot))
+        return;
+    check_next_ballot(machine, ghost->durable, ballot);
+    ghost->durable = ballot;
+    if (ballot.voted_for == NO_ONE)
+        return;
+    ghost->votes = list_reserve(ghost->votes, &ghost->votes_room, ballot.term);
+    if (ghost->votes[ballot.term] != 0 && ghost->votes[ballot.term] != ballot.voted_for)
+        sim_fail("%d chose %d and then %d in term %" PRIu64, machine->id, ghost->votes[ballot.term], ballot.voted_for,
+                 ballot.term);
+    ghost->votes[ballot.term] = ballot.voted_for;
+}
+
+void check_disk_changed(struct machine *machine)
+{
+    struct ballot ballot;
+
+    if (machine->is_node && !newest_ballot(machine, &ballot))
+        machine->ghost.durable = (struct ballot){.term = 0, .voted_for = NO_ONE};
+}
+
+/* ---- Roles ---- */
+
+static void check_votes_of_leader(const struct machine *leader, raft_term term)
+{
+    const struct members *members = &leader->config.members;
+    int votes = 0;
+
+    if (the_sim->scripted)
+        return; /* the voters are the test */
+    for (int i = 0; i < members->count; i++) {
+        const struct machine *voter = sim_find_machine(the_sim, members->list[i].id);
+
+        votes += voter != NULL && vote_in(&voter->ghost, term) == leader->id;
+    }
+    if (votes < members_quorum(members))
+        sim_fail("%d leads term %" PRIu64 " with %d durable votes of %d members", leader->id, term, votes,
+                 members->count);
+}
+
+static void check_new_leader(struct machine *machine, raft_term term)
+{
+    struct sim *sim = the_sim;
+
+    if (leader_in(sim, term) != 0)
+        sim_fail("%d leads term %" PRIu64 ", which %d led", machine->id, term, leader_in(sim, term));
+    sim->leaders = list_reserve(sim->leaders, &sim->leaders_room, term);
+    sim->leaders[term] = machine->id;
+    sim->elections++;
+    machine->ghost.leads_since_us = sim->now_us;
+    check_votes_of_leader(machine, term);
+}
+
+void check_role(struct machine *machine, raft_term term, bool leads)
+{
+    struct ghost *ghost = &machine->ghost;
+
+    if (!machine->is_node)
+        return;
+    if (term != ghost->durable.term)
+        sim_fail("%d is in term %" PRIu64 ", but its durable term is %" PRIu64, machine->id, term, ghost->durable.term);
+    if (++machine->life->roles_since_mail > ROLES_AT_ONCE_MAX)
+        sim_fail("%d changes its role again and again without taking mail", machine->id);
+    if (leads && (!ghost->leads || ghost->term != term))
+        check_new_leader(machine, term);
+    ghost->leads = leads;
+    ghost->term = term;
+}
+
+/* ---- What leaves ---- */
+
+static void check_term_sent(const struct machine *machine, const struct message *message)
+{
+    raft_term durable = machine->ghost.durable.term;
+    bool names_next = message->type_of_message == REQUEST_PRE_VOTE;
+
+    if (message->type_of_message == RESPONSE_PRE_VOTE && message->vote_granted)
+        return; /* names the term that it was asked about */
+    if (message->curr_term != durable + (names_next ? 1 : 0))
+        sim_fail("%d says curr_term=%" PRIu64 " in %s, but its durable term is %" PRIu64, machine->id,
+                 message->curr_term, message_type_name(message->type_of_message), durable);
+}
+
+static void check_vote_sent(const struct machine *machine, raft_id chosen)
+{
+    if (machine->ghost.durable.voted_for != chosen)
+        sim_fail("%d reveals a vote for %d, but its durable vote is for %d", machine->id, chosen,
+                 machine->ghost.durable.voted_for);
+}
+
+void check_sending(struct machine *machine, raft_id to, const struct message *message)
+{
+    if (!machine->is_node)
+        return;
+    check_term_sent(machine, message);
+    if (message->type_of_message == RESPONSE_VOTE && message->vote_granted)
+        check_vote_sent(machine, to);
+    if (message->type_of_message == REQUEST_VOTE)
+        check_vote_sent(machine, machine->id);
+    if ((message->type_of_message == REQUEST_APPEND_ENTRIES || message->type_of_message == TIMEOUT_NOW) &&
+        leader_in(the_sim, message->curr_term) != machine->id)
+        sim_fail("%d speaks as the leader of term %" PRIu64 ", which it is not", machine->id, message->curr_term);
+}
+
+/* ---- The leader's quorum ---- */
+
+void check_answer_arrived(struct machine *machine, raft_id from)
+{
+    machine->ghost.answered_us[sim_machine(the_sim, from)->position] = the_sim->now_us;
+}
+
+static void check_quorum_of(const struct sim *sim, const struct machine *machine)
+{
+    const struct ghost *ghost = &machine->ghost;
+    int64_t since_us =
+        sim->now_us - 2 * machine->config.election_timeout_max_us - (ghost->stop_asked ? HAND_OVER_US : 0);
+    int heard = 0;
+
+    if (ghost->leads_since_us > since_us || machine->life->resumed_us > since_us)
+        return;
+    for (int i = 0; i < sim->machine_count; i++)
+        heard += sim->machines[i] == machine || ghost->answered_us[i] > since_us;
+    if (heard < members_quorum(&machine->config.members))
+        sim_fail("%d still leads term %" PRIu64 ", though no majority has answered for long", machine->id, ghost->term);
+}
+
+void check_quorums(struct sim *sim)
+{
+    sim->check_due_us = sim->now_us + CHECK_EVERY_US;
+    for (int i = 0; i < sim->machine_count && !sim->scripted; i++) {
+        const struct machine *machine = sim->machines[i];
+
+        if (machine->life != NULL && !machine->life->paused && machine->ghost.leads)
+            check_quorum_of(sim, machine);
+    }
+}
+
+/* ---- Lives ---- */
+
+static void forget_role(struct machine *machine)
+{
+    machine->ghost.leads = false;
+    machine->ghost.stop_asked = false;
+    machine->ghost.term = 0;
+}
+
+/* What an end has left on the disk must keep what was promised. */
+void check_life_began(struct machine *machine)
+{
+    struct ballot ballot;
+
+    forget_role(machine);
+    if (machine->is_node && newest_ballot(machine, &ballot))
+        check_next_ballot(machine, machine->ghost.durable, ballot);
+}
+
+void check_life_ended(struct machine *machine)
+{
+    forget_role(machine);
+}
+
+void check_fini(struct sim *sim)
+{
+    for (int i = 0; i < sim->machine_count; i++)
+        free(sim->machines[i]->ghost.votes);
+    free(sim->leaders);
+}

@@ -1,0 +1,226 @@
+/* world.h - what the simulator's files share: the one simulation of this process, its machines and their lives.
+ *
+ * A life is a process: threads, memory, open files, a mailbox. A machine outlives it, with its disk. Whatever happens
+ * is an event; the earliest is next, and of those due at one time the one that was scheduled first.
+ *
+ * Memory of the simulator itself comes from calloc; only what simulated code asks for goes through base/memory.h. */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include <stdio.h>
+
+#include "sim/coroutine.h"
+#include "sim/sim.h"
+
+#define NEVER INT64_MAX
+
+/* Embedded, as the first member, in what it is about. */
+struct event {
+    int64_t due_us;
+    uint64_t sequence;
+    size_t place; /* in the heap, from 1; 0: not scheduled */
+    void (*fire)(struct event *event);
+    struct event *next; /* while it is postponed */
+};
+
+struct events { /* a queue of postponed ones */
+    struct event *first, *last;
+};
+
+struct block; /* of memory, see sim_memory.c */
+
+/* A call of disk.h under way: what is left of it when its life ends within. */
+struct disk_call {
+    void (*do_part)(struct disk_call *call);
+};
+
+struct sim_thread {
+    struct event event; /* it runs on */
+    struct life *life;
+    struct sim_thread *next; /* of the life */
+    struct coroutine *coroutine;
+    void (*main)(void *context);
+    void *context;
+    const char *name;
+    int mutexes_held;
+    bool ended;
+    bool abandoned;
+    struct sim_thread *joiner;
+
+    struct wake *wake; /* waited for; NULL: none */
+    struct sim_thread *next_waiting;
+    bool woken;
+
+    struct disk_call *call; /* NULL: none */
+    bool hung;              /* in that call, until the disk no longer hangs */
+};
+
+struct life {
+    struct machine *machine;
+    uint64_t number; /* over all machines; never the same twice */
+    int64_t clock_offset_us;
+    struct block *blocks;
+    struct sim_thread *threads;
+    struct sim_thread *first; /* the thread that the life is: when it ends, all does */
+    void (*function)(void *context);
+    void *context;
+    struct node *node; /* NULL: it runs a function, or has not begun */
+    struct mailbox *mailbox;
+    bool paused;
+    struct events postponed_threads, postponed_mail;
+    int roles_since_mail; /* changes of role since a thread of it waited */
+    int64_t resumed_us;   /* when it was last paused no more; its beginning otherwise */
+};
+
+/* ---- Disks (sim_disk.c) ---- */
+
+struct inode;
+struct name;
+
+struct disk {
+    struct inode *inodes;
+    struct name *names;
+    uint64_t calls;
+    uint64_t end_at_call; /* 0: none */
+    enum sim_end end_how;
+    bool hangs;
+    bool fail_sync;
+    const struct mailraft_error_class *fail_write; /* NULL: no */
+    bool failed;                                   /* some call has failed on purpose in this life */
+    int64_t sync_min_us, sync_max_us;
+};
+
+void disk_fini(struct disk *disk);
+void disk_process_ended(struct machine *machine); /* locks and open files are gone */
+void disk_power_cut(struct machine *machine);
+/* What is durable, or what reading shows, in a file; like sim_disk_read. */
+size_t disk_peek(struct disk *disk, const char *path, bool durable, uint64_t offset, void *bytes, size_t size);
+
+struct sent { /* by a node in a scripted network: waits for sim_sent */
+    struct sent *next;
+    raft_id to;
+    struct message message;
+};
+
+/* ---- What is known of a machine by the checker alone (checker.c) ---- */
+
+struct ghost {
+    struct ballot durable;      /* the newest that was synced, over all lives */
+    raft_id *votes;             /* by term: whom it chose, synced; 0: nobody */
+    size_t votes_room;          /* terms that votes has room for */
+    bool stop_asked;            /* in this life: it may be handing over */
+    bool leads;                 /* in this life */
+    raft_term leads_term;
+    int64_t leads_since_us;
+    raft_term term;             /* told in this life */
+    int64_t answered_us[MEMBERS_MAX]; /* by machine: when an answer to heartbeats last reached it */
+};
+
+struct machine {
+    raft_id id;
+    int position; /* in sim->machines */
+    bool is_node;
+    struct node_config config;
+    struct disk disk;
+    struct life *life; /* NULL: none */
+    struct log *log;
+    bool end_now; /* its life ends when the running thread yields */
+    bool ended_well;
+    struct mailraft_error ended_err;
+    struct ghost ghost;
+
+    struct sent *sent_first, *sent_last;
+    struct link links[MEMBERS_MAX]; /* scripted: present connections, by peer's place in the config; 0: none */
+
+    char *text; /* of the state log */
+    size_t text_size, text_room;
+};
+
+struct sim {
+    uint64_t seed;
+    uint64_t random;
+    int64_t now_us;
+    uint64_t sequence;
+    struct event **heap; /* from 1 */
+    size_t heap_count, heap_room;
+    int events_now; /* fired at this instant */
+    uint64_t lives;
+    struct machine *machines[MEMBERS_MAX];
+    int machine_count;
+    struct coroutine_stable stable;
+
+    /* Who runs: a thread, or the simulator on behalf of a life. */
+    struct sim_thread *thread;
+    struct life *life;
+
+    int64_t wake_max_us; /* how late a woken thread may run; 0: at once */
+    bool scripted;
+    struct sim_network network;
+    struct network *paths; /* sim_network.c's */
+
+    raft_id *leaders;        /* the checker's: by term, over all time; 0: none */
+    size_t leaders_room;     /* terms that leaders has room for */
+    uint64_t elections;      /* leaders made */
+    int64_t check_due_us;    /* when check_quorums is next */
+
+    FILE *trace;
+    bool keep_logs;
+    enum log_level log_level;
+};
+
+extern struct sim *the_sim; /* NULL: none */
+
+struct machine *sim_machine(const struct sim *sim, raft_id id); /* asserts that there is one */
+struct machine *sim_find_machine(const struct sim *sim, raft_id id);
+int64_t sim_draw(struct sim *sim, int64_t low, int64_t high); /* from [low, high); low where that is empty */
+bool sim_chance(struct sim *sim, double share);
+bool sim_flip_coin(void);
+
+void event_schedule(struct sim *sim, struct event *event, int64_t due_us); /* again: at the new time */
+void event_cancel(struct sim *sim, struct event *event);                   /* fine when it is not scheduled */
+void events_postpone(struct events *events, struct event *event);
+struct event *events_take(struct events *events); /* NULL: none */
+bool sim_step(struct sim *sim); /* fires the earliest event; false: there is none */
+
+/* A piece of the simulator's own work for a life: its clock and its memory are used between the two. */
+void life_enter(struct sim *sim, struct life *life);
+void life_leave(struct sim *sim);
+
+struct sim_thread *thread_spawn(struct sim *sim, struct life *life, const char *name, void (*main)(void *context),
+                                void *context);
+void thread_reap(struct sim *sim, struct sim_thread *thread); /* of one that has ended */
+void threads_forget(struct sim *sim, struct life *life);
+void threads_wake_hung(struct sim *sim, struct life *life);
+void thread_fire(struct event *event); /* its event */
+void thread_yield(struct sim_thread *thread);
+
+void memory_forget(struct life *life); /* frees all that it has allocated */
+size_t memory_count(const struct life *life);
+
+struct log *log_of_machine(struct machine *machine);
+
+void network_init(struct sim *sim);
+void network_fini(struct sim *sim);
+void network_add_machine(struct sim *sim, struct machine *machine);
+void network_life_ended(struct sim *sim, struct life *life, bool silently); /* silently: no FIN, the power went */
+void network_resume(struct sim *sim, struct life *life); /* lets in what has gathered while it was paused */
+
+/* Puts a letter of a peer on a life's pile; message and data_id: where the kind has one. */
+void mailbox_arrive(struct sim *sim, struct life *life, enum letter_kind kind, const struct link *link,
+                    const struct message *message, const struct data_id *data_id);
+
+void check_role(struct machine *machine, raft_term term, bool leads);
+void check_sending(struct machine *machine, raft_id to, const struct message *message);
+void check_ballot_synced(struct machine *machine);
+void check_answer_arrived(struct machine *machine, raft_id from);
+void check_quorums(struct sim *sim); /* every now and then */
+void check_life_began(struct machine *machine);
+void check_life_ended(struct machine *machine);
+void check_disk_changed(struct machine *machine); /* by the test: what it promised may be gone */
+void check_fini(struct sim *sim);
+
+void sim_trace(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A violated invariant, or misuse: tells it, and aborts. */
+void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif
