@@ -1,0 +1,320 @@
+#include "mail/outbox.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "sockets.h"
+
+#define LARGE_BYTES (16 * 1024 * 1024) /* more than the buffers of a connection hold */
+
+static struct mailraft_error err;
+static struct bell quiet;
+static struct outbox *outbox;
+static int holder, listener;
+static uint16_t port;
+
+static void prepare(void)
+{
+    cr_assert(bell_init(&quiet, &err));
+    holder = hold_port(&port);
+    listener = plain_listen(port, 10);
+    outbox = outbox_new(&err);
+    cr_assert_not_null(outbox);
+}
+
+static void clear(void)
+{
+    outbox_free(outbox);
+    close(listener);
+    close(holder);
+    bell_fini(&quiet);
+}
+
+TestSuite(outbox, .init = prepare, .fini = clear, .timeout = 60);
+
+/* A frame that can be told from others by its number. */
+static size_t send_numbered(uint64_t number, bool droppable)
+{
+    struct message message = {.type_of_message = REQUEST_VOTE, .server_id = 2, .round = number};
+    struct frame *frame = wire_write_message(&message, droppable);
+    size_t size = frame->size;
+
+    outbox_send(outbox, frame);
+    return size;
+}
+
+static struct stream *connect_stream(int *fd)
+{
+    struct endpoint to = {.v4 = loopback(port), .size = sizeof to.v4};
+    struct stream *stream = stream_connect(&to, clock_now_us() + WAIT_MS * 1000, &quiet, &err);
+
+    cr_assert_not_null(stream, "%s", err.message);
+    *fd = plain_accept(listener);
+    return stream;
+}
+
+static struct stream *open_outbox(int *fd)
+{
+    struct stream *stream = connect_stream(fd);
+
+    outbox_open(outbox, stream);
+    return stream;
+}
+
+static void close_outbox(struct stream *stream)
+{
+    outbox_close(outbox);
+    stream_close(stream);
+}
+
+static bool flush_outbox(void)
+{
+    bool waiting;
+
+    cr_assert(outbox_flush(outbox, &waiting, &err), "%s", err.message);
+    return waiting;
+}
+
+/* The number of the next frame that arrives; 0 at the end of the stream. */
+static uint64_t read_numbered(int fd)
+{
+    uint8_t head[WIRE_HEAD_BYTES], body[200];
+    struct message message;
+    size_t size;
+
+    if (plain_read(fd, head, sizeof head) == 0)
+        return 0;
+    cr_assert(wire_read_head(head, sizeof body, &size, &err), "%s", err.message);
+    cr_assert_eq(plain_read(fd, body, size), size);
+    cr_assert(wire_read_message(body, size, 2, &message, &err), "%s", err.message);
+    return message.round;
+}
+
+/* Writes bytes past the outbox until the connection takes no more, also after it had time to pass on what it took. How
+ * many. */
+static size_t stuff(struct stream *stream)
+{
+    static const uint8_t bytes[65536];
+    struct pollfd room = {.fd = stream_fd(stream), .events = POLLOUT};
+    size_t sum = 0, written;
+    int in_vain = 0;
+
+    while (in_vain < 3) {
+        cr_assert(stream_write_some(stream, bytes, sizeof bytes, &written, &err));
+        sum += written;
+        in_vain = written > 0 ? 0 : in_vain + 1;
+        if (written == 0)
+            poll(&room, 1, 50);
+    }
+    return sum;
+}
+
+static void read_away(int fd, size_t size)
+{
+    static uint8_t bytes[65536];
+
+    while (size > 0) {
+        size_t part = size < sizeof bytes ? size : sizeof bytes;
+
+        cr_assert_eq(plain_read(fd, bytes, part), part);
+        size -= part;
+    }
+}
+
+/* Lets the writer's part happen while the peer reads: everything arrives. */
+static void read_to_number(int fd, uint64_t last)
+{
+    while (read_numbered(fd) != last)
+        flush_outbox();
+}
+
+Test(outbox, sends_at_once_what_the_socket_takes)
+{
+    int fd;
+    struct stream *stream = open_outbox(&fd);
+
+    send_numbered(1, true);
+    send_numbered(2, false);
+    cr_assert_eq(read_numbered(fd), 1u);
+    cr_assert_eq(read_numbered(fd), 2u);
+    cr_assert_not(flush_outbox());
+    cr_assert_not(bell_is_rung(outbox_bell(outbox))); /* the writer has nothing to do */
+    close_outbox(stream);
+    close(fd);
+}
+
+Test(outbox, keeps_the_newest_droppable_frames_while_there_is_no_connection)
+{
+    int fd;
+    struct stream *stream;
+
+    for (uint64_t number = 1; number <= 100; number++)
+        send_numbered(number, true);
+    cr_assert_not(bell_is_rung(outbox_bell(outbox)));
+    stream = open_outbox(&fd);
+    cr_assert_not(flush_outbox());
+    close_outbox(stream);
+    for (uint64_t number = 100 - OUTBOX_UNCONNECTED_MAX + 1; number <= 100; number++)
+        cr_assert_eq(read_numbered(fd), number);
+    cr_assert_eq(read_numbered(fd), 0u);
+    close(fd);
+}
+
+Test(outbox, drops_no_frame_that_may_not_be_dropped)
+{
+    int fd;
+    struct stream *stream;
+
+    for (uint64_t number = 1; number <= 100; number++)
+        send_numbered(number, number % 2 == 0);
+    stream = open_outbox(&fd);
+    cr_assert_not(flush_outbox());
+    close_outbox(stream);
+    for (uint64_t number = 1; number <= 100 - 2 * OUTBOX_UNCONNECTED_MAX; number += 2)
+        cr_assert_eq(read_numbered(fd), number);
+    for (uint64_t number = 100 - 2 * OUTBOX_UNCONNECTED_MAX + 1; number <= 100; number++)
+        cr_assert_eq(read_numbered(fd), number);
+    close(fd);
+}
+
+Test(outbox, tells_the_writer_once_that_frames_wait_for_the_socket)
+{
+    int fd;
+    struct stream *stream = connect_stream(&fd);
+    size_t stuffed = stuff(stream);
+
+    outbox_open(outbox, stream);
+    send_numbered(1, true);
+    send_numbered(2, true);
+    cr_assert(bell_is_rung(outbox_bell(outbox)));
+    bell_silence(outbox_bell(outbox));
+    send_numbered(3, true);
+    cr_assert_not(bell_is_rung(outbox_bell(outbox)));
+    cr_assert(flush_outbox());
+    read_away(fd, stuffed);
+    while (flush_outbox())
+        ;
+    read_to_number(fd, 3);
+    close_outbox(stream);
+    close(fd);
+}
+
+Test(outbox, of_a_peer_that_does_not_read_is_bounded_and_drops_the_oldest)
+{
+    int fd;
+    struct stream *stream = connect_stream(&fd);
+    size_t stuffed = stuff(stream), size = 0, kept = 0; /* kept: frames behind the gap */
+    uint64_t last = 2 * OUTBOX_BYTES_MAX / 20, number, before = 0;
+
+    outbox_open(outbox, stream);
+    for (number = 1; number <= last; number++)
+        size = send_numbered(number, true);
+    cr_assert(flush_outbox());
+    read_away(fd, stuffed);
+    while (before != last) {
+        flush_outbox();
+        number = read_numbered(fd);
+        cr_assert_gt(number, before); /* in order */
+        if (number > before + 1) {
+            cr_assert_eq(kept, 0u, "there is one gap: the oldest were dropped");
+            kept = 1;
+        } else if (kept > 0) {
+            kept++;
+        }
+        before = number;
+    }
+    cr_assert_leq(kept * size, (size_t)OUTBOX_BYTES_MAX);
+    cr_assert_geq(kept * size, (size_t)OUTBOX_BYTES_MAX - 4 * size);
+    close_outbox(stream);
+    close(fd);
+}
+
+/* A frame that no socket takes at once: from here on it is begun. */
+static void send_large(bool droppable)
+{
+    struct frame *frame = memory_new(sizeof *frame + LARGE_BYTES);
+
+    frame->droppable = droppable;
+    frame->size = LARGE_BYTES;
+    outbox_send(outbox, frame);
+    cr_assert(flush_outbox());
+}
+
+Test(outbox, never_drops_a_frame_that_was_begun)
+{
+    int fd;
+    struct stream *stream = open_outbox(&fd);
+    static uint8_t bytes[65536];
+
+    send_large(true);
+    for (uint64_t number = 1; number <= 100; number++)
+        send_numbered(number, true);
+    for (size_t rest = LARGE_BYTES; rest > 0; flush_outbox()) {
+        size_t part = rest < sizeof bytes ? rest : sizeof bytes;
+
+        cr_assert_eq(plain_read(fd, bytes, part), part);
+        rest -= part;
+    }
+    send_numbered(101, true);
+    cr_assert_eq(read_numbered(fd), 101u); /* all of the others were over the bound */
+    close_outbox(stream);
+    close(fd);
+}
+
+Test(outbox, keeps_after_a_connection_only_what_may_not_be_dropped_and_was_not_begun)
+{
+    int fd;
+    struct stream *stream = connect_stream(&fd);
+
+    stuff(stream);
+    outbox_open(outbox, stream);
+    send_numbered(1, true);
+    send_numbered(2, false);
+    send_numbered(3, true);
+    close_outbox(stream);
+    close(fd);
+    stream = open_outbox(&fd);
+    cr_assert_not(flush_outbox());
+    send_large(false);
+    send_numbered(4, false);
+    close_outbox(stream);
+    cr_assert_eq(read_numbered(fd), 2u);
+    close(fd);
+    stream = open_outbox(&fd);
+    cr_assert_not(flush_outbox());
+    close_outbox(stream);
+    cr_assert_eq(read_numbered(fd), 4u);
+    cr_assert_eq(read_numbered(fd), 0u);
+    close(fd);
+}
+
+Test(outbox, tells_the_writer_that_its_stream_has_failed)
+{
+    struct linger reset = {.l_onoff = 1};
+    int fd;
+    struct stream *stream = open_outbox(&fd);
+    bool waiting;
+
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+    close(fd);
+    await_readable(stream_fd(stream));
+    send_numbered(1, true);
+    cr_assert(bell_is_rung(outbox_bell(outbox)));
+    cr_assert_not(outbox_flush(outbox, &waiting, &err));
+    cr_assert(error_is(&err, &NETWORK_ERROR));
+    close_outbox(stream);
+    stream = open_outbox(&fd);
+    send_numbered(2, true);
+    cr_assert_eq(read_numbered(fd), 2u); /* the next one works, and the frame that failed is gone */
+    close_outbox(stream);
+    close(fd);
+}
+
+Test(outbox, a_nudge_rings_its_bell)
+{
+    cr_assert_not(bell_is_rung(outbox_bell(outbox)));
+    outbox_nudge(outbox);
+    cr_assert(bell_is_rung(outbox_bell(outbox)));
+    bell_silence(outbox_bell(outbox));
+    cr_assert_not(bell_is_rung(outbox_bell(outbox)));
+}

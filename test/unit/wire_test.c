@@ -1,0 +1,404 @@
+#include "mail/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "check.h"
+#include "raft_message.pb-c.h"
+
+#define SENDER 7
+
+static struct mailraft_error err;
+
+static struct message full_message(enum message_type type)
+{
+    return (struct message){
+        .type_of_message = type,
+        .curr_term = INT64_MAX - 1,
+        .server_id = SENDER,
+        .last_log_index = 1ull << 40,
+        .last_log_term = 12,
+        .transfer = true,
+        .vote_granted = true,
+        .refusal = REFUSAL_LAST,
+        .refusal_detail = INT64_MIN,
+        .prev_index = 1ull << 41,
+        .prev_term = 13,
+        .commit_index = 1ull << 42,
+        .round_trip_max_us = UINT32_MAX,
+        .entries_appended = true,
+        .round = 1ull << 43,
+    };
+}
+
+static struct hello full_hello(void)
+{
+    struct hello hello = {
+        .version_lowest = 1,
+        .version_highest = 3,
+        .sender = SENDER,
+        .receiver = INT32_MAX,
+        .channel = CHANNEL_BULK,
+        .incarnation = UINT64_MAX,
+        .connection = 1ull << 50,
+        .members_checksum = 0x0123456789abcdef,
+    };
+
+    memset(hello.cluster_name, 'c', CLUSTER_NAME_MAX - 1);
+    memset(hello.cluster_uuid.bytes, 0xaa, CLUSTER_UUID_SIZE);
+    memset(hello.data_id.bytes, 0xbb, DATA_ID_SIZE);
+    return hello;
+}
+
+/* Reads a whole frame from memory of exactly its size, where the sanitizer sees each byte too far. */
+static bool read_frame(const uint8_t *bytes, size_t size, struct message *message, struct hello *hello)
+{
+    uint8_t *exact = memory_new(size);
+    size_t body;
+    bool good;
+
+    memcpy(exact, bytes, size);
+    good = size >= WIRE_HEAD_BYTES && wire_read_head(exact, WIRE_URGENT_BYTES_MAX, &body, &err) &&
+           body == size - WIRE_HEAD_BYTES;
+    if (good && message != NULL)
+        good = wire_read_message(exact + WIRE_HEAD_BYTES, body, SENDER, message, &err);
+    if (good && hello != NULL)
+        good = wire_read_hello(exact + WIRE_HEAD_BYTES, body, hello, &err);
+    memory_free(exact);
+    return good;
+}
+
+/* Packs what a peer of another mind may send, and reads it as a message. */
+static bool read_packet(const Mailraft__RaftMessage *packet)
+{
+    uint8_t bytes[1000];
+    size_t size = mailraft__raft_message__pack(packet, bytes);
+    struct message message;
+
+    cr_assert_leq(size, sizeof bytes);
+    return wire_read_message(bytes, size, SENDER, &message, &err);
+}
+
+static bool read_hello_packet(const Mailraft__RaftMessage *packet)
+{
+    uint8_t bytes[1000];
+    size_t size = mailraft__raft_message__pack(packet, bytes);
+    struct hello hello;
+
+    cr_assert_leq(size, sizeof bytes);
+    return wire_read_hello(bytes, size, &hello, &err);
+}
+
+static void assert_same(const struct message *left, const struct message *right)
+{
+    cr_assert_eq(left->type_of_message, right->type_of_message);
+    cr_assert_eq(left->curr_term, right->curr_term);
+    cr_assert_eq(left->server_id, right->server_id);
+    cr_assert_eq(left->last_log_index, right->last_log_index);
+    cr_assert_eq(left->last_log_term, right->last_log_term);
+    cr_assert_eq(left->transfer, right->transfer);
+    cr_assert_eq(left->vote_granted, right->vote_granted);
+    cr_assert_eq(left->refusal, right->refusal);
+    cr_assert_eq(left->refusal_detail, right->refusal_detail);
+    cr_assert_eq(left->prev_index, right->prev_index);
+    cr_assert_eq(left->prev_term, right->prev_term);
+    cr_assert_eq(left->commit_index, right->commit_index);
+    cr_assert_eq(left->round_trip_max_us, right->round_trip_max_us);
+    cr_assert_eq(left->entries_appended, right->entries_appended);
+    cr_assert_eq(left->round, right->round);
+}
+
+Test(wire, every_field_of_every_type_comes_back_as_it_was_written)
+{
+    for (int type = HELLO + 1; type <= MESSAGE_TYPE_LAST; type++) {
+        struct message written = full_message((enum message_type)type), read;
+        struct frame *frame = wire_write_message(&written, true);
+
+        cr_assert(read_frame(frame->bytes, frame->size, &read, NULL), "%s", err.message);
+        assert_same(&read, &written);
+        memory_free(frame);
+    }
+}
+
+Test(wire, fields_that_are_zero_come_back_as_zero)
+{
+    struct message written = {.type_of_message = TIMEOUT_NOW, .server_id = SENDER}, read;
+    struct frame *frame = wire_write_message(&written, true);
+
+    cr_assert(read_frame(frame->bytes, frame->size, &read, NULL), "%s", err.message);
+    assert_same(&read, &written);
+    memory_free(frame);
+}
+
+Test(wire, every_field_of_a_hello_comes_back_as_it_was_written)
+{
+    struct hello written = full_hello(), read;
+    struct frame *frame = wire_write_hello(&written);
+
+    cr_assert_leq(frame->size, (size_t)WIRE_HELLO_BYTES_MAX);
+    cr_assert(read_frame(frame->bytes, frame->size, NULL, &read), "%s", err.message);
+    cr_assert_eq(read.version_lowest, written.version_lowest);
+    cr_assert_eq(read.version_highest, written.version_highest);
+    cr_assert_str_eq(read.cluster_name, written.cluster_name);
+    cr_assert_arr_eq(read.cluster_uuid.bytes, written.cluster_uuid.bytes, CLUSTER_UUID_SIZE);
+    cr_assert_eq(read.sender, written.sender);
+    cr_assert_eq(read.receiver, written.receiver);
+    cr_assert_eq(read.channel, written.channel);
+    cr_assert_eq(read.incarnation, written.incarnation);
+    cr_assert_eq(read.connection, written.connection);
+    cr_assert_arr_eq(read.data_id.bytes, written.data_id.bytes, DATA_ID_SIZE);
+    cr_assert_eq(read.members_checksum, written.members_checksum);
+    memory_free(frame);
+}
+
+Test(wire, a_frame_begins_with_its_lengths_and_whether_it_may_be_dropped)
+{
+    struct message message = full_message(REQUEST_VOTE);
+
+    for (int droppable = 0; droppable <= 1; droppable++) {
+        struct frame *frame = wire_write_message(&message, droppable == 1);
+
+        cr_assert_eq(bytes_get_u32(frame->bytes), frame->size - 4);
+        cr_assert_eq(bytes_get_u32(frame->bytes + 4), frame->size - WIRE_HEAD_BYTES);
+        cr_assert_eq(bytes_get_u32(frame->bytes + 8), (uint32_t)droppable);
+        cr_assert_eq(frame->droppable, droppable == 1);
+        memory_free(frame);
+    }
+}
+
+Test(wire, a_cut_frame_is_refused_wherever_it_is_cut)
+{
+    struct message message = full_message(RESPONSE_VOTE), read;
+    struct frame *frame = wire_write_message(&message, true);
+
+    for (size_t size = WIRE_HEAD_BYTES; size < frame->size; size++) {
+        cr_assert_not(read_frame(frame->bytes, size, &read, NULL)); /* its length says that more is to come */
+        bytes_put_u32(frame->bytes, (uint32_t)size - 4);
+        cr_assert_not(read_frame(frame->bytes, size, &read, NULL)); /* its lengths contradict each other */
+        cr_assert(error_is(&err, &PROTOCOL_ERROR));
+        bytes_put_u32(frame->bytes, (uint32_t)frame->size - 4);
+    }
+    memory_free(frame);
+}
+
+/* Whatever passes is in range. */
+static void read_anything(const uint8_t *bytes, size_t size)
+{
+    struct message message;
+    struct hello hello;
+
+    if (read_frame(bytes, size, &message, NULL)) {
+        cr_assert(message.type_of_message > HELLO && message.type_of_message <= MESSAGE_TYPE_LAST);
+        cr_assert(message.refusal <= REFUSAL_LAST);
+        cr_assert_eq(message.server_id, SENDER);
+        cr_assert_lt(message.curr_term, (uint64_t)INT64_MAX);
+    }
+    if (read_frame(bytes, size, NULL, &hello))
+        cr_assert_lt(strlen(hello.cluster_name), (size_t)CLUSTER_NAME_MAX);
+}
+
+static void flip_every_bit(struct frame *frame)
+{
+    for (size_t bit = 0; bit < frame->size * 8; bit++) {
+        frame->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        read_anything(frame->bytes, frame->size);
+        frame->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    memory_free(frame);
+}
+
+Test(wire, a_flipped_bit_never_lets_anything_out_of_range_through)
+{
+    struct message message = full_message(REQUEST_APPEND_ENTRIES);
+    struct hello hello = full_hello();
+
+    flip_every_bit(wire_write_message(&message, true));
+    flip_every_bit(wire_write_hello(&hello));
+}
+
+Test(wire, garbage_never_lets_anything_out_of_range_through)
+{
+    uint64_t state = 1; /* the same garbage in every run */
+    uint8_t bytes[300];
+
+    for (int run = 0; run < 20000; run++) {
+        size_t size = WIRE_HEAD_BYTES + (size_t)run % (sizeof bytes - WIRE_HEAD_BYTES);
+
+        for (size_t i = 0; i < size; i++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            bytes[i] = (uint8_t)(state >> 56);
+        }
+        bytes_put_u32(bytes, (uint32_t)size - 4);
+        bytes_put_u32(bytes + 4, (uint32_t)size - WIRE_HEAD_BYTES);
+        bytes_put_u32(bytes + 8, 0);
+        read_anything(bytes, size);
+    }
+}
+
+static bool read_head(uint32_t follow, uint32_t packed, uint32_t flags)
+{
+    uint8_t head[WIRE_HEAD_BYTES];
+    size_t body;
+
+    bytes_put_u32(head, follow);
+    bytes_put_u32(head + 4, packed);
+    bytes_put_u32(head + 8, flags);
+    return wire_read_head(head, WIRE_URGENT_BYTES_MAX, &body, &err);
+}
+
+Test(wire, a_frame_over_the_limit_is_refused)
+{
+    uint32_t most = WIRE_URGENT_BYTES_MAX - 4;
+
+    cr_assert(read_head(most, most - 8, 0));
+    cr_assert_not(read_head(most + 1, most - 7, 0));
+    cr_assert_str_eq(err.message, "a frame of 65537 bytes is over the limit of 65536");
+    cr_assert_not(read_head(UINT32_MAX, 0, 0));
+    cr_assert_str_eq(err.message, "a frame of 4294967299 bytes is over the limit of 65536");
+}
+
+Test(wire, lengths_that_contradict_each_other_are_refused)
+{
+    for (uint32_t follow = 0; follow < 8; follow++)
+        cr_assert_not(read_head(follow, 0, 0));
+    cr_assert(read_head(8, 0, 0));
+    cr_assert_not(read_head(8, 1, 0));
+    cr_assert_not(read_head(100, UINT32_MAX, 0));
+    cr_assert(error_is(&err, &PROTOCOL_ERROR));
+}
+
+Test(wire, entries_and_unknown_flags_are_refused)
+{
+    cr_assert_not(read_head(100, 91, 0));
+    cr_assert_str_eq(err.message, "a frame carries 1 bytes of entries; no type has any");
+    cr_assert(read_head(100, 92, 1));
+    cr_assert_not(read_head(100, 92, 2));
+    cr_assert_str_eq(err.message, "a frame has the unknown flags 0x2");
+}
+
+Test(wire, a_message_type_that_is_not_in_the_list_is_unexpected)
+{
+    const uint32_t types[] = {0, HELLO, MESSAGE_TYPE_LAST + 1, 99, UINT32_MAX};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+        char expected[60];
+
+        packet.type_of_message = types[i];
+        packet.server_id = SENDER;
+        cr_assert_not(read_packet(&packet));
+        cr_assert(error_is(&err, &UNEXPECTED_MESSAGE_ERROR));
+        snprintf(expected, sizeof expected, "Unexpected message type: %u", types[i]);
+        cr_assert_str_eq(err.message, expected);
+    }
+}
+
+Test(wire, a_message_in_the_name_of_another_is_refused)
+{
+    Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+
+    packet.type_of_message = REQUEST_VOTE;
+    packet.server_id = SENDER + 1;
+    cr_assert_not(read_packet(&packet));
+    cr_assert_str_eq(err.message, "a message says that it is from 8");
+}
+
+Test(wire, a_number_that_cannot_be_counted_up_is_refused)
+{
+    Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+    uint64_t *const numbers[] = {&packet.curr_term,     &packet.prev_index,   &packet.prev_term, &packet.last_log_index,
+                                 &packet.last_log_term, &packet.commit_index, &packet.round};
+
+    packet.type_of_message = REQUEST_VOTE;
+    packet.server_id = SENDER;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        *numbers[i] = INT64_MAX - 1;
+        cr_assert(read_packet(&packet));
+        *numbers[i] = INT64_MAX;
+        cr_assert_not(read_packet(&packet));
+        *numbers[i] = UINT64_MAX;
+        cr_assert_not(read_packet(&packet));
+        cr_assert(error_is(&err, &PROTOCOL_ERROR));
+        *numbers[i] = 0;
+    }
+}
+
+Test(wire, an_unknown_refusal_is_refused)
+{
+    Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+
+    packet.type_of_message = RESPONSE_VOTE;
+    packet.server_id = SENDER;
+    packet.refusal = REFUSAL_LAST + 1;
+    cr_assert_not(read_packet(&packet));
+    cr_assert_str_eq(err.message, "a message has an unknown refusal: 6");
+}
+
+Test(wire, fields_of_a_later_version_are_passed_over)
+{
+    struct message written = full_message(TIMEOUT_NOW), read;
+    struct frame *frame = wire_write_message(&written, true);
+    size_t packed = frame->size - WIRE_HEAD_BYTES;
+    uint8_t bytes[500];
+
+    memcpy(bytes, frame->bytes + WIRE_HEAD_BYTES, packed);
+    memcpy(bytes + packed, "\x98\x06\x01", 3); /* field 99, a varint */
+    cr_assert(wire_read_message(bytes, packed + 3, SENDER, &read, &err), "%s", err.message);
+    assert_same(&read, &written);
+    memory_free(frame);
+}
+
+Test(wire, a_message_that_unfolds_to_much_more_than_its_bytes_is_refused)
+{
+    static uint8_t bytes[WIRE_URGENT_BYTES_MAX - WIRE_HEAD_BYTES];
+    struct message read;
+
+    for (size_t i = 0; i + 3 <= sizeof bytes; i += 3)
+        memcpy(bytes + i, "\x98\x06\x01", 3);
+    cr_assert_not(wire_read_message(bytes, sizeof bytes / 3 * 3, SENDER, &read, &err));
+    cr_assert(error_is(&err, &PROTOCOL_ERROR));
+    cr_assert_str_eq(err.message, "a message of 65523 bytes does not decode");
+}
+
+Test(wire, what_is_no_hello_is_not_taken_for_one)
+{
+    Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+
+    packet.type_of_message = REQUEST_VOTE;
+    cr_assert_not(read_hello_packet(&packet));
+    cr_assert(error_is(&err, &UNEXPECTED_MESSAGE_ERROR));
+    cr_assert_str_eq(err.message, "Unexpected message type: 4 in place of a hello");
+    packet.type_of_message = HELLO;
+    cr_assert_not(read_hello_packet(&packet));
+    cr_assert_str_eq(err.message, "a hello says nothing");
+}
+
+Test(wire, a_hello_whose_fields_have_other_lengths_is_refused)
+{
+    char name[CLUSTER_NAME_MAX + 1] = "";
+    uint8_t id[17] = {0};
+    Mailraft__Hello hello = MAILRAFT__HELLO__INIT;
+    Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+
+    packet.type_of_message = HELLO;
+    packet.hello = &hello;
+    hello.cluster_name = name;
+    hello.cluster_uuid = hello.data_id = (ProtobufCBinaryData){16, id};
+    cr_assert(read_hello_packet(&packet), "%s", err.message);
+    hello.cluster_uuid.len = 17;
+    cr_assert_not(read_hello_packet(&packet));
+    cr_assert_str_eq(err.message, "a hello's ids have 17 and 16 bytes");
+    hello.cluster_uuid.len = 16;
+    hello.data_id.len = 0;
+    cr_assert_not(read_hello_packet(&packet));
+    hello.data_id.len = 16;
+    memset(name, 'c', CLUSTER_NAME_MAX);
+    cr_assert_not(read_hello_packet(&packet));
+    cr_assert_str_eq(err.message, "a hello's cluster name has 65 bytes");
+    name[0] = '\0';
+    packet.server_id = 3;
+    cr_assert_not(read_hello_packet(&packet));
+    cr_assert_str_eq(err.message, "a hello names two senders: 3 and 0");
+}
