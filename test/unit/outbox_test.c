@@ -203,11 +203,11 @@ Test(outbox, of_a_peer_that_does_not_read_is_bounded_and_drops_the_oldest)
 {
     int fd;
     struct stream *stream = connect_stream(&fd);
-    size_t stuffed = stuff(stream), size = 0, kept = 0; /* kept: frames behind the gap */
-    uint64_t last = 2 * OUTBOX_BYTES_MAX / 20, number, before = 0;
+    size_t stuffed = stuff(stream), size = 0, kept = 0;                         /* kept: frames behind the gap */
+    uint64_t first = 1 << 14, last = first + 50000, number, before = first - 1; /* frames of one size */
 
     outbox_open(outbox, stream);
-    for (number = 1; number <= last; number++)
+    for (number = first; number <= last; number++)
         size = send_numbered(number, true);
     cr_assert(flush_outbox());
     read_away(fd, stuffed);
