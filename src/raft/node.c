@@ -103,9 +103,9 @@ static void tell_start(struct node *node, const struct letter *opened)
 
 static bool serve(struct node *node, const struct letter *opened, struct mailraft_error *err)
 {
+    tell_start(node, opened); /* before the mailbox's threads have anything to tell */
     if (!start_mailbox(node, opened, err))
         return false;
-    tell_start(node, opened);
     server_init(&node->server, &node->config, node->pile, node->log, node->scribe, node->mailbox, opened->ballot,
                 opened->took_us);
     node->serving = true;
