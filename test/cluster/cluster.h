@@ -1,0 +1,76 @@
+/* cluster.h - real nodes on loopback ports, told apart and judged by their state logs.
+ *
+ * Whatever a test does, no term may have two leaders: each line that is read is checked for that. The folder with
+ * configs and data stays where a test fails. */
+#ifndef CLUSTER_CLUSTER_H
+#define CLUSTER_CLUSTER_H
+
+#include "cluster/process.h"
+
+#define CLUSTER_NODES_MAX 7
+#define CLUSTER_TERMS_MAX 4096
+#define CLUSTER_PATH_MAX 256
+
+struct node {
+    struct process process;
+    char name[16];
+    int id;
+    int port, port_holder;
+    bool paused;
+    /* What its lines told. */
+    uint64_t term;
+    int follows;           /* the leader that it follows, or itself; 0: none that we know of */
+    uint64_t follows_term; /* in which term */
+};
+
+struct cluster {
+    int count;
+    char folder[64];
+    struct node nodes[CLUSTER_NODES_MAX]; /* node N is at N - 1 */
+    int leader_of[CLUSTER_TERMS_MAX];     /* by term; 0: none */
+    int leader;                           /* of the newest term that has had one */
+    uint64_t leader_term;
+};
+
+/* Ports, a folder and a config for each of the nodes; nothing is started. settings: more of the config's top level,
+ * such as "\"heartbeat_ms\":20", or NULL. */
+struct cluster *cluster_new(int count, const char *settings);
+/* The same with all of them started. */
+struct cluster *cluster_start(int count, const char *settings);
+void cluster_free(struct cluster *cluster); /* kills what runs and removes the folder */
+
+/* Writes a node's config once more, with its own view of where the others are (ports by node, its own listening port
+ * at its own place). */
+void cluster_write_config(struct cluster *cluster, int id, const int *ports, const char *settings);
+void cluster_path(const struct cluster *cluster, const char *name, char path[CLUSTER_PATH_MAX]); /* in its folder */
+
+struct node *cluster_node(struct cluster *cluster, int id);
+void cluster_start_node(struct cluster *cluster, int id, const char *const *environment);
+void cluster_kill(struct cluster *cluster, int id); /* SIGKILL, and waits for its end */
+void cluster_pause(struct cluster *cluster, int id);
+void cluster_resume(struct cluster *cluster, int id);
+void cluster_stop(struct cluster *cluster, int id); /* SIGTERM, and waits for its end with status 0 */
+
+/* Waits until the newest leader is up and every node that is up follows it, and returns its id. Up: it runs, and is not
+ * paused. */
+int cluster_settle(struct cluster *cluster);
+/* Waits for the first Leader! of a newer term than the newest so far, and returns its id. */
+int cluster_next_leader(struct cluster *cluster);
+
+/* Waits until a line with this text comes from a node, behind the last one that was expected of it. */
+const char *cluster_expect(struct cluster *cluster, int id, const char *text);
+/* What a node has printed has no such text. */
+void cluster_assert_never(struct cluster *cluster, int id, const char *text);
+
+/* Reads lines until `holds`, or fails the test for want of `what`. */
+void cluster_wait(struct cluster *cluster, const char *what, bool (*holds)(struct cluster *cluster, void *context),
+                  void *context);
+
+/* The number behind "key=" in a line; fails the test where there is none. */
+uint64_t line_number(const char *line, const char *key);
+
+/* A port of 127.0.0.1 that nobody else has, and the socket that keeps it so: bound without SO_REUSEADDR, which it has
+ * afterwards, so that a child can still bind and listen, and no other holder can. */
+int port_hold(int *holder);
+
+#endif
