@@ -251,6 +251,42 @@ Test(ballot, a_renewed_file_has_two_sound_slots_again)
     }
 }
 
+static bool slots_are_equal(struct sim *sim)
+{
+    uint8_t first[RECORD_BYTES], second[RECORD_BYTES];
+    sim_disk_read(sim, 1, PATH, 0, first, sizeof first);
+    sim_disk_read(sim, 1, PATH, BALLOT_SLOT_BYTES, second, sizeof second);
+    return memcmp(first, second, sizeof first) == 0;
+}
+
+Test(ballot, a_renewed_file_has_the_newest_save_in_both_slots)
+{
+    struct life renews = {.renews = true};
+    struct sim *sim = machine_with((struct life){.saves = {{7, 3}}, .save_count = 1});
+    cr_assert_not(slots_are_equal(sim));
+    cr_assert(sim_run_on(sim, 1, live, &renews));
+    cr_assert(slots_are_equal(sim));
+    sim_free(sim);
+}
+
+/* Renewing writes a damaged slot first, so that the sound one is never at risk as long as it is the only one; otherwise
+ * the first, as a save does. */
+Test(ballot, the_only_sound_slot_is_renewed_last)
+{
+    enum { SYNC_OF_THE_FIRST_WRITE = 5 }; /* after an open, two reads and a write */
+    for (int damaged = -1; damaged < 2; damaged++) {
+        struct life renews = {.renews = true};
+        struct sim *sim = machine_with((struct life){.saves = {{7, 3}}, .save_count = 1});
+        if (damaged >= 0)
+            sim_disk_flip(sim, 1, PATH, (uint64_t)damaged * BALLOT_SLOT_BYTES);
+        sim_end_at_call(sim, 1, SYNC_OF_THE_FIRST_WRITE, SIM_PROCESS_DEATH);
+        cr_assert_not(sim_run_on(sim, 1, live, &renews));
+        cr_assert_eq(look(sim).damaged, -1);
+        cr_assert_eq(slots_are_equal(sim), damaged >= 0, "slot %d was damaged", damaged);
+        sim_free(sim);
+    }
+}
+
 Test(ballot, a_record_of_a_newer_version_is_refused_and_not_taken_for_damage)
 {
     for (int slot = 0; slot < 2; slot++) {
