@@ -61,7 +61,7 @@ void event_cancel(struct sim *sim, struct event *event)
 void event_schedule(struct sim *sim, struct event *event, int64_t due_us)
 {
     event_cancel(sim, event);
-    if (due_us == NEVER)
+    if (due_us == NEVER || event->postponed)
         return;
     event->due_us = due_us > sim->now_us ? due_us : sim->now_us;
     event->sequence = ++sim->sequence;
@@ -75,6 +75,7 @@ void event_schedule(struct sim *sim, struct event *event, int64_t due_us)
 
 void events_postpone(struct events *events, struct event *event)
 {
+    event->postponed = true;
     event->next = NULL;
     if (events->first == NULL)
         events->first = event;
@@ -87,8 +88,10 @@ struct event *events_take(struct events *events)
 {
     struct event *event = events->first;
 
-    if (event != NULL)
-        events->first = event->next;
+    if (event == NULL)
+        return NULL;
+    event->postponed = false;
+    events->first = event->next;
     return event;
 }
 

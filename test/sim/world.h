@@ -20,7 +20,8 @@ struct event {
     uint64_t sequence;
     size_t place; /* in the heap, from 1; 0: not scheduled */
     void (*fire)(struct event *event);
-    struct event *next; /* while it is postponed */
+    bool postponed;     /* until its life runs on; scheduling it again changes nothing */
+    struct event *next; /* then */
 };
 
 struct events { /* a queue of postponed ones */

@@ -1,0 +1,412 @@
+#include "sim/swarm.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/world.h"
+
+enum fault {
+    KILL,
+    POWER_CUT,
+    POWER_CUT_OF_ALL,
+    END_IN_CALL, /* process death or power cut within one of the next calls of the disk */
+    FAIL_SYNC,
+    FAIL_WRITE,
+    HANG,
+    PAUSE,
+    STOP,
+    ISOLATE,
+    PARTITION,
+    ONE_WAY,
+    BREAK,
+    FAULT_COUNT
+};
+
+static const char *const FAULT_NAMES[FAULT_COUNT] = {
+    "kill",  "power_cut", "power_cut_of_all", "end_in_call", "fail_sync", "fail_write", "hang",
+    "pause", "stop",      "isolate",          "partition",   "one_way",   "break",
+};
+
+struct repair { /* of a machine that is down, paused or hanging */
+    struct event event;
+    struct swarm *swarm;
+    struct machine *machine;
+};
+
+struct swarm {
+    struct event next_fault;
+    struct event heal;
+    struct sim *sim;
+    int count;
+    int64_t timeout_us; /* the maximum election timeout: the unit of all times here */
+    bool on[FAULT_COUNT];
+    int64_t fault_every_us;
+    struct repair repairs[MEMBERS_MAX];
+};
+
+struct timeouts {
+    int64_t min_us, max_us, heartbeat_us;
+};
+
+static const struct timeouts TIMEOUTS[] = {
+    {150000, 300000, 50000}, {150000, 200000, 50000}, {12000, 24000, 4000},
+    {50000, 100000, 20000},  {25000, 30000, 12500},
+};
+
+static const int COUNTS[] = {1, 2, 3, 3, 3, 4, 5, 5, 5, 7};
+
+#define LENGTH(array) ((int64_t)(sizeof(array) / sizeof *(array)))
+
+static int64_t draw_times(struct swarm *swarm, double min, double max) /* of the timeout */
+{
+    return sim_draw(swarm->sim, (int64_t)(min * (double)swarm->timeout_us), (int64_t)(max * (double)swarm->timeout_us));
+}
+
+/* ---- What goes wrong ---- */
+
+static void repair_later(struct swarm *swarm, struct machine *machine)
+{
+    event_schedule(swarm->sim, &swarm->repairs[machine->position].event,
+                   swarm->sim->now_us + draw_times(swarm, 0.05, 4));
+}
+
+static void repair_fire(struct event *event)
+{
+    const struct repair *repair = (const struct repair *)event;
+    struct machine *machine = repair->machine;
+    struct sim *sim = repair->swarm->sim;
+
+    if (machine->disk.hangs) {
+        if (machine->life != NULL && sim_flip_coin())
+            sim_kill(sim, machine->id);
+        sim_disk_hang(sim, machine->id, false);
+    }
+    if (machine->life == NULL)
+        sim_restart(sim, machine->id);
+    else
+        sim_resume(sim, machine->id);
+}
+
+/* Leaders are hit as often as all others together: most of what can go wrong has to do with them. */
+static struct machine *draw_victim(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+
+    if (sim_flip_coin())
+        for (int i = 0; i < swarm->count; i++)
+            if (sim->machines[i]->ghost.leads)
+                return sim->machines[i];
+    return sim->machines[sim_draw(sim, 0, swarm->count)];
+}
+
+static void cut_randomly(struct swarm *swarm, double share)
+{
+    struct sim *sim = swarm->sim;
+
+    for (int i = 0; i < swarm->count; i++)
+        for (int j = 0; j < swarm->count; j++)
+            if (i != j && sim_chance(sim, share))
+                sim_cut(sim, sim->machines[i]->id, sim->machines[j]->id);
+}
+
+static void part(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    bool side[MEMBERS_MAX];
+
+    for (int i = 0; i < swarm->count; i++)
+        side[i] = sim_flip_coin();
+    for (int i = 0; i < swarm->count; i++)
+        for (int j = 0; j < swarm->count; j++)
+            if (side[i] != side[j])
+                sim_cut(sim, sim->machines[i]->id, sim->machines[j]->id);
+}
+
+static void break_randomly(struct swarm *swarm, raft_id id)
+{
+    struct sim *sim = swarm->sim;
+
+    for (int i = 0; i < swarm->count; i++)
+        if (sim_flip_coin())
+            sim_break_connection(sim, id, sim->machines[i]->id);
+}
+
+static void heal_later(struct swarm *swarm)
+{
+    event_schedule(swarm->sim, &swarm->heal, swarm->sim->now_us + draw_times(swarm, 0.1, 8));
+}
+
+static void heal_fire(struct event *event)
+{
+    (void)event;
+    sim_heal(the_sim);
+}
+
+static void do_fault_to_machine(struct swarm *swarm, enum fault fault, struct machine *machine)
+{
+    struct sim *sim = swarm->sim;
+
+    if (machine->life == NULL && fault != POWER_CUT)
+        return;
+    switch (fault) {
+    case KILL:
+        sim_kill(sim, machine->id);
+        break;
+    case POWER_CUT:
+        sim_power_cut(sim, machine->id);
+        break;
+    case END_IN_CALL:
+        sim_end_at_call(sim, machine->id, (uint64_t)sim_draw(sim, 1, 30),
+                        sim_flip_coin() ? SIM_POWER_CUT : SIM_PROCESS_DEATH);
+        break;
+    case FAIL_SYNC:
+        sim_disk_fail_sync(sim, machine->id);
+        break;
+    case FAIL_WRITE:
+        sim_disk_fail_write(sim, machine->id, sim_flip_coin());
+        break;
+    case HANG:
+        sim_disk_hang(sim, machine->id, true);
+        break;
+    case PAUSE:
+        sim_pause(sim, machine->id);
+        break;
+    default:
+        sim_stop(sim, machine->id);
+        break;
+    }
+    repair_later(swarm, machine);
+}
+
+static void do_fault(struct swarm *swarm, enum fault fault)
+{
+    struct machine *victim = draw_victim(swarm);
+
+    sim_trace(swarm->sim, "fault %s (%d)", FAULT_NAMES[fault], victim->id);
+    switch (fault) {
+    case POWER_CUT_OF_ALL:
+        for (int i = 0; i < swarm->count; i++)
+            do_fault_to_machine(swarm, POWER_CUT, swarm->sim->machines[i]);
+        break;
+    case ISOLATE:
+        sim_isolate(swarm->sim, victim->id);
+        heal_later(swarm);
+        break;
+    case PARTITION:
+        part(swarm);
+        heal_later(swarm);
+        break;
+    case ONE_WAY:
+        cut_randomly(swarm, 0.3);
+        heal_later(swarm);
+        break;
+    case BREAK:
+        break_randomly(swarm, victim->id);
+        break;
+    default:
+        do_fault_to_machine(swarm, fault, victim);
+        break;
+    }
+}
+
+static void fault_fire(struct event *event)
+{
+    struct swarm *swarm = (struct swarm *)event;
+    enum fault fault = (enum fault)sim_draw(swarm->sim, 0, FAULT_COUNT);
+
+    if (swarm->on[fault])
+        do_fault(swarm, fault);
+    for (int i = 0; i < swarm->count; i++) /* those that ended by themselves */
+        if (swarm->sim->machines[i]->life == NULL && swarm->repairs[i].event.place == 0)
+            repair_later(swarm, swarm->sim->machines[i]);
+    event_schedule(swarm->sim, event, swarm->sim->now_us + sim_draw(swarm->sim, 0, swarm->fault_every_us));
+}
+
+/* ---- The draw ---- */
+
+static void draw_network(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    struct sim_network *network = sim_network(sim);
+
+    network->delay_min_us = 50;
+    network->delay_max_us = sim_draw(sim, 51, 1000);
+    if (sim_flip_coin()) {
+        network->tail = 0.1;
+        network->tail_max_us = draw_times(swarm, 0.05, 1);
+    }
+    if (sim_flip_coin())
+        network->loss = 0.1;
+    if (sim_flip_coin())
+        network->duplication = 0.05;
+    network->reordering = sim_flip_coin();
+}
+
+static void draw_disks(struct swarm *swarm, int64_t max_us)
+{
+    for (int i = 0; i < swarm->count; i++)
+        sim_disk_sync_us(swarm->sim, swarm->sim->machines[i]->id, 50, sim_draw(swarm->sim, 50, max_us));
+}
+
+static void add_nodes(struct swarm *swarm, const struct timeouts *timeouts, bool fast_failover)
+{
+    struct node_config *config = calloc(1, sizeof *config);
+
+    assert(config != NULL);
+    for (raft_id id = 1; id <= swarm->count; id++) {
+        sim_configure(config, id, swarm->count);
+        config->election_timeout_min_us = timeouts->min_us;
+        config->election_timeout_max_us = timeouts->max_us;
+        config->heartbeat_us = timeouts->heartbeat_us;
+        config->fast_failover = fast_failover;
+        sim_add_node(swarm->sim, config);
+        swarm->repairs[id - 1] = (struct repair){{.fire = repair_fire}, swarm, sim_machine(swarm->sim, id)};
+    }
+    free(config);
+}
+
+static void trace_swarm(const struct swarm *swarm)
+{
+    char on[200] = "";
+
+    for (int i = 0; i < FAULT_COUNT; i++)
+        if (swarm->on[i])
+            strcat(strcat(on, " "), FAULT_NAMES[i]);
+    sim_trace(swarm->sim,
+              "seed=%llu nodes=%d timeout_max_us=%lld loss=%.2f duplication=%.2f tail_us=%lld reordering=%d"
+              " fault_every_us=%lld faults:%s",
+              (unsigned long long)swarm->sim->seed, swarm->count, (long long)swarm->timeout_us,
+              swarm->sim->network.loss, swarm->sim->network.duplication, (long long)swarm->sim->network.tail_max_us,
+              swarm->sim->network.reordering, (long long)swarm->fault_every_us, on);
+}
+
+static void swarm_draw(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    const struct timeouts *timeouts = &TIMEOUTS[sim_draw(sim, 0, LENGTH(TIMEOUTS))];
+
+    swarm->count = COUNTS[sim_draw(sim, 0, LENGTH(COUNTS))];
+    swarm->timeout_us = timeouts->max_us;
+    swarm->next_fault.fire = fault_fire;
+    swarm->heal.fire = heal_fire;
+    for (int i = 0; i < FAULT_COUNT; i++)
+        swarm->on[i] = sim_flip_coin();
+    swarm->fault_every_us = draw_times(swarm, 0.2, 3);
+    sim->wake_max_us = sim_draw(sim, 0, 50);
+    draw_network(swarm);
+    add_nodes(swarm, timeouts, !sim_chance(sim, 0.25));
+    draw_disks(swarm, timeouts->min_us / 4);
+    trace_swarm(swarm);
+}
+
+/* ---- The faults end ---- */
+
+static void mend_machine(struct swarm *swarm, struct machine *machine)
+{
+    struct sim *sim = swarm->sim;
+
+    event_cancel(sim, &swarm->repairs[machine->position].event);
+    machine->disk.end_at_call = 0;
+    machine->disk.fail_sync = false;
+    machine->disk.fail_write = NULL;
+    if (machine->life != NULL && (machine->ghost.stop_asked || machine->disk.failed))
+        sim_kill(sim, machine->id); /* it is about to end */
+    sim_disk_hang(sim, machine->id, false);
+    sim_resume(sim, machine->id);
+    if (machine->life == NULL)
+        sim_restart(sim, machine->id);
+}
+
+static void mend(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+
+    sim_trace(sim, "the faults end");
+    event_cancel(sim, &swarm->next_fault);
+    event_cancel(sim, &swarm->heal);
+    sim->network = (struct sim_network){.delay_min_us = 50, .delay_max_us = 300};
+    draw_disks(swarm, swarm->timeout_us / 50);
+    sim_heal(sim);
+    for (int i = 0; i < swarm->count; i++)
+        mend_machine(swarm, sim->machines[i]);
+}
+
+/* All nodes, and none is about to change its term. */
+static bool all_follow(struct sim *sim, void *context)
+{
+    raft_id leader = sim_leader(sim);
+
+    (void)context;
+    if (leader == NO_ONE)
+        return false;
+    for (int i = 0; i < sim->machine_count; i++) {
+        const struct server *server = sim_server(sim, sim->machines[i]->id);
+
+        if (server == NULL || server->waiting || server->leader_id != leader ||
+            server->role != (server->config.id == leader ? LEADER : FOLLOWER) ||
+            server->current_term != sim_server(sim, leader)->current_term)
+            return false;
+    }
+    return true;
+}
+
+static void check_liveness(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    uint64_t elections;
+
+    if (!sim_run_until(sim, 20 * swarm->timeout_us, all_follow, NULL))
+        sim_fail("no leader whom all follow within 20 timeouts after the last fault");
+    sim_trace(sim, "all follow %d", sim_leader(sim));
+    elections = sim->elections;
+    sim_run_us(sim, 20 * swarm->timeout_us);
+    if (sim->elections != elections || !all_follow(sim, NULL))
+        sim_fail("the leader did not stay, though nothing went wrong");
+}
+
+struct swarm_result swarm_run(uint64_t seed, FILE *trace)
+{
+    struct swarm *swarm = calloc(1, sizeof *swarm);
+    struct swarm_result result;
+
+    assert(swarm != NULL);
+    swarm->sim = sim_new(seed);
+    sim_trace_to(swarm->sim, trace);
+    swarm_draw(swarm);
+    event_schedule(swarm->sim, &swarm->next_fault, draw_times(swarm, 0, 4));
+    sim_run_us(swarm->sim, draw_times(swarm, 10, 60));
+    mend(swarm);
+    check_liveness(swarm);
+    result = (struct swarm_result){swarm->sim->elections, swarm->sim->now_us};
+    sim_free(swarm->sim);
+    free(swarm);
+    return result;
+}
+
+/* ---- What is measured ---- */
+
+struct swarm_result swarm_run_failovers(uint64_t seed, int count, uint64_t elections)
+{
+    struct sim *sim = sim_new(seed);
+    struct swarm_result result;
+
+    sim_network(sim)->loss = 0.1;
+    sim_network(sim)->duplication = 0.05;
+    sim_add_cluster(sim, count);
+    while (sim->elections < elections) {
+        raft_id leader;
+
+        if (!sim_run_until_leader(sim, 60000000))
+            sim_fail("no leader within a minute");
+        sim_run_us(sim, sim_draw(sim, 100000, 500000));
+        leader = sim_leader(sim);
+        if (leader == NO_ONE)
+            continue;
+        sim_kill(sim, leader);
+        sim_restart(sim, leader);
+    }
+    result = (struct swarm_result){sim->elections, sim->now_us};
+    sim_free(sim);
+    return result;
+}

@@ -1,0 +1,22 @@
+/* swarm.h - a run of a whole cluster under faults, all of it drawn from the seed: how many nodes, their timeouts, which
+ * kinds of faults there are at all and how often. First everything goes wrong and the checker looks on; then the faults
+ * end, and within 20 election timeouts one leader must be there whom everybody follows, and must stay. */
+#ifndef SIM_SWARM_H
+#define SIM_SWARM_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct swarm_result {
+    uint64_t elections; /* leaders made */
+    int64_t simulated_us;
+};
+
+/* trace: as sim_trace_to has it; NULL: none. A violation aborts the process (sim.h). */
+struct swarm_result swarm_run(uint64_t seed, FILE *trace);
+
+/* Nothing but the leader dying, again and again, 100 to 500 ms after its election, on a network with a tenth of its
+ * messages lost: what is measured. */
+struct swarm_result swarm_run_failovers(uint64_t seed, int count, uint64_t elections);
+
+#endif
