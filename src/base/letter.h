@@ -58,6 +58,8 @@ struct letter {
             struct ballot ballot;
             struct data_id data_id;
             int64_t took_us; /* BALLOT_SAVED, STORAGE_OPENED: the write and sync that made the ballot durable */
+            bool made;       /* STORAGE_OPENED: the data folder is new, so this node has no past */
+            int damaged;     /* STORAGE_OPENED: the ballot's slot that was torn or damaged, 0 or 1; -1: neither */
         };
         struct mailraft_error error;
     };

@@ -37,15 +37,13 @@ static bool open_folder(struct scribe *scribe, struct mailraft_error *err)
     snprintf(owner.cluster_name, sizeof owner.cluster_name, "%s", config->cluster_name);
     if (!folder_open(folder, config->data_dir, &owner, config->pid, err))
         return false;
-    if (folder->ballot.damaged >= 0)
-        log_warn(scribe->log,
-                 "Slot %d of %s/ballot was torn or damaged; the other one counts, and both are whole again",
-                 folder->ballot.damaged, folder->path);
 
     struct letter *letter = letter_new(LETTER_STORAGE_OPENED);
     letter->ballot = folder->ballot.ballot;
     letter->data_id = folder->identity.data_id;
     letter->took_us = folder->ballot.took_us;
+    letter->made = folder->made;
+    letter->damaged = folder->ballot.damaged;
     say(scribe, letter);
     return true;
 }
@@ -61,6 +59,8 @@ static bool save_ballot(struct scribe *scribe, const struct letter *wish, struct
     letter->ballot = wish->ballot;
     letter->took_us = file->took_us;
     say(scribe, letter);
+    log_debug(scribe->log, "Saved ballot term=%" PRIu64 " voted_for=%" PRId32 " sync_ms=%.1f", file->ballot.term,
+              file->ballot.voted_for, (double)file->took_us / 1000);
     return ballot_copy(file, err);
 }
 

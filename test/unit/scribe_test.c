@@ -160,6 +160,8 @@ Test(scribe, it_tells_what_it_opened_and_then_ends_when_it_is_closed)
     cr_assert_eq(life.opened.term, 0);
     cr_assert_eq(life.opened.voted_for, NO_ONE);
     cr_assert_geq(life.heard[0].took_us, 100); /* as long as a sync takes here */
+    cr_assert(life.heard[0].made);
+    cr_assert_eq(life.heard[0].damaged, -1);
     cr_assert(memcmp(&life.heard[0].data_id, &NONE, sizeof NONE) != 0);
     sim_free(sim);
 }
@@ -187,6 +189,7 @@ Test(scribe, the_next_life_finds_what_was_saved_and_the_same_data_id)
     sim_power_cut(sim, 1);
     run(sim, &looks);
     cr_assert(same(looks.opened, saves.asks[2]));
+    cr_assert_not(looks.heard[0].made);
     cr_assert_arr_eq(&looks.heard[0].data_id, &saves.heard[0].data_id, sizeof(struct data_id));
     sim_free(sim);
 }
@@ -200,6 +203,7 @@ Test(scribe, once_it_has_ended_any_one_slot_is_enough)
         sim_disk_flip(sim, 1, BALLOT, slot * BALLOT_SLOT + 18);
         run(sim, &looks);
         cr_assert(same(looks.opened, saves.asks[2]));
+        cr_assert_eq(looks.heard[0].damaged, (int)slot);
         sim_free(sim);
     }
 }
