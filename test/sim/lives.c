@@ -237,7 +237,8 @@ static void life_ended_by_itself(struct sim *sim, struct life *life)
         sim_fail("machine %d ended and left its thread %s behind", life->machine->id, life->threads->name);
     if (life->threads == NULL && memory_count(life) > 0)
         sim_fail("machine %d ended and left %zu blocks of memory behind", life->machine->id, memory_count(life));
-    if (life->machine->is_node && !life->machine->ended_well && !life->machine->disk.failed)
+    if (life->machine->is_node && !life->machine->ended_well && !life->machine->disk.failed &&
+        !life->machine->disk.damaged)
         sim_fail("node %d could not go on: %s", life->machine->id, life->machine->ended_err.message);
     life_end(sim, life, false);
 }

@@ -217,9 +217,10 @@ bool disk_write(struct disk_file *file, uint64_t offset, const void *bytes, size
 {
     struct write_call call = {{write_do_part}, file->inode, (size_t)offset, bytes, size};
     struct disk *disk = disk_self();
-    const struct mailraft_error_class *class = disk->fail_write;
+    const struct mailraft_error_class *class;
 
     call_take(&call.call, sim_draw(the_sim, 1, CALL_US_MAX));
+    class = disk->fail_write;
     if (class != NULL) {
         disk->fail_write = NULL;
         disk->failed = true;
@@ -469,6 +470,7 @@ void sim_disk_put(struct sim *sim, raft_id id, const char *path, uint64_t offset
         name_set_synced(disk, path, inode = inode_new(disk, false));
     inode_write(inode, (size_t)offset, bytes, size);
     inode_sync(inode);
+    disk->damaged = true;
 }
 
 void sim_disk_flip(struct sim *sim, raft_id id, const char *path, uint64_t offset)
@@ -484,5 +486,6 @@ void sim_disk_flip(struct sim *sim, raft_id id, const char *path, uint64_t offse
 void sim_disk_remove(struct sim *sim, raft_id id, const char *path)
 {
     names_remove(&sim_machine(sim, id)->disk, path);
+    sim_machine(sim, id)->disk.damaged = true;
     check_disk_changed(sim_machine(sim, id));
 }

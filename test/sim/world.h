@@ -87,6 +87,7 @@ struct disk {
     bool hangs;
     bool fail_sync;
     const struct mailraft_error_class *fail_write; /* NULL: no */
+    bool damaged;                                  /* the test changed what stands there: it may be refused */
     bool failed;                                   /* some call has failed on purpose in this life */
     int64_t sync_min_us, sync_max_us;
 };

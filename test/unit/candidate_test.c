@@ -123,7 +123,7 @@ Test(candidate, a_vote_of_an_earlier_term_or_round_or_of_a_stranger_does_not_cou
     vote.round--;
     sim_deliver(sim, 1, &vote);
     vote = stage_vote(sim, RESPONSE_VOTE, 9, 5, true);
-    sim_deliver(sim, 1, &vote);
+    stage_deliver_of_stranger(sim, &vote);
     vote = stage_vote(sim, RESPONSE_PRE_VOTE, 2, 6, true);
     sim_deliver(sim, 1, &vote);
     cr_assert_eq(stage_server(sim)->role, CANDIDATE);

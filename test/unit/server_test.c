@@ -107,8 +107,10 @@ Test(server, a_vote_for_a_higher_term_is_saved_together_with_the_term_and_answer
 Test(server, mail_of_a_stranger_or_of_ourselves_is_dropped_with_a_line)
 {
     struct sim *sim = stage_open(3);
-    stage_deliver(sim, REQUEST_VOTE, 9, 40);
-    stage_deliver(sim, REQUEST_VOTE, 1, 40);
+    struct message request = stage_message(REQUEST_VOTE, 9, 40);
+    stage_deliver_of_stranger(sim, &request);
+    request.server_id = 1;
+    stage_deliver_of_stranger(sim, &request);
     stage_expect_silence(sim);
     cr_assert_eq(stage_server(sim)->current_term, 0);
     cr_assert(sim_log_has(sim, 1, "Dropped mail of 9, which is no other member"));

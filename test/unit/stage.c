@@ -48,6 +48,13 @@ void stage_deliver(struct sim *sim, enum message_type type, raft_id from, raft_t
     sim_deliver(sim, 1, &message);
 }
 
+void stage_deliver_of_stranger(struct sim *sim, const struct message *message)
+{
+    struct link link = {.peer = message->server_id, .channel = CHANNEL_URGENT, .incarnation = 5, .connection = 1};
+    sim_put_over(sim, 1, message, &link);
+    sim_settle(sim);
+}
+
 static bool is_candidate(struct sim *sim, void *context)
 {
     (void)context;

@@ -30,6 +30,9 @@ struct message stage_vote(struct sim *sim, enum message_type type, raft_id from,
 
 void stage_deliver(struct sim *sim, enum message_type type, raft_id from, raft_term term);
 
+/* Over a connection that no other member has opened. */
+void stage_deliver_of_stranger(struct sim *sim, const struct message *message);
+
 /* The next message to a peer, which must be of this type. */
 struct message stage_expect(struct sim *sim, raft_id to, enum message_type type);
 void stage_expect_silence(struct sim *sim);
