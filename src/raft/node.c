@@ -55,7 +55,7 @@ static bool start_scribe(struct node *node, struct mailraft_error *err)
     struct scribe_config config = {.id = node->config.id, .pid = node->config.pid};
     snprintf(config.data_dir, sizeof config.data_dir, "%s", node->config.data_dir);
     snprintf(config.cluster_name, sizeof config.cluster_name, "%s", node->config.cluster_name);
-    node->scribe = scribe_start(&config, node->pile, node->log, err);
+    node->scribe = scribe_start(&config, node->pile, err);
     return node->scribe != NULL;
 }
 

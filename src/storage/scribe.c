@@ -1,6 +1,5 @@
 #include "storage/scribe.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -12,7 +11,6 @@ struct scribe {
     struct scribe_config config;
     struct pile *pile;    /* its own */
     struct pile *answers; /* the server's */
-    struct log *log;
     struct folder folder;
     struct thread thread;
 };
@@ -59,8 +57,6 @@ static bool save_ballot(struct scribe *scribe, const struct letter *wish, struct
     letter->ballot = wish->ballot;
     letter->took_us = file->took_us;
     say(scribe, letter);
-    log_debug(scribe->log, "Saved ballot term=%" PRIu64 " voted_for=%" PRId32 " sync_ms=%.1f", file->ballot.term,
-              file->ballot.voted_for, (double)file->took_us / 1000);
     return ballot_copy(file, err);
 }
 
@@ -91,14 +87,12 @@ static void scribe_free(struct scribe *scribe)
     memory_free(scribe);
 }
 
-struct scribe *scribe_start(const struct scribe_config *config, struct pile *answers, struct log *log,
-                            struct mailraft_error *err)
+struct scribe *scribe_start(const struct scribe_config *config, struct pile *answers, struct mailraft_error *err)
 {
     struct scribe *scribe = memory_new(sizeof *scribe);
     scribe->config = *config;
     scribe->pile = pile_new();
     scribe->answers = answers;
-    scribe->log = log;
     if (thread_start(&scribe->thread, "scribe", scribe_main, scribe, err))
         return scribe;
     scribe_free(scribe);
@@ -127,5 +121,5 @@ void scribe_join(struct scribe *scribe)
 void scribe_abandon(struct scribe *scribe)
 {
     thread_abandon(&scribe->thread);
-    /* The struct, its pile and its open files stay: the thread may come back from the disk and use them. */
+    /* The struct, its pile and its open files stay for good: the thread may come back from the disk and use them. */
 }

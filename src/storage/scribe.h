@@ -12,7 +12,6 @@
 #define STORAGE_SCRIBE_H
 
 #include "base/disk.h"
-#include "base/log.h"
 #include "base/pile.h"
 #include "storage/identity.h"
 
@@ -25,9 +24,9 @@ struct scribe_config {
     int32_t pid; /* this process's, told to whoever finds the folder locked */
 };
 
-/* answers and log are borrowed until scribe_join. Raises SERVER_ERROR where no thread can be started. */
-struct scribe *scribe_start(const struct scribe_config *config, struct pile *answers, struct log *log,
-                            struct mailraft_error *err);
+/* answers is borrowed until scribe_join, and for good after scribe_abandon: so it is all that the scribe uses of others,
+ * and whoever takes its letters logs them. Raises SERVER_ERROR where no thread can be started. */
+struct scribe *scribe_start(const struct scribe_config *config, struct pile *answers, struct mailraft_error *err);
 
 /* Asks for a ballot to be made durable. number: larger than any before. */
 void scribe_save_ballot(struct scribe *scribe, uint64_t number, struct ballot ballot);

@@ -89,21 +89,19 @@ static void live(void *context)
 {
     struct life *life = context;
     struct mailraft_error err;
-    struct log *log = log_open(1, life->id, LOG_INFO, &err);
     struct scribe_config *config = memory_new(sizeof *config);
     struct pile *pile = pile_new();
     *config = (struct scribe_config){.data_dir = SIM_DATA_DIR, .id = life->id, .cluster_name = "orders", .pid = 4711};
-    struct scribe *scribe = scribe_start(config, pile, log, &err);
+    struct scribe *scribe = scribe_start(config, pile, &err);
     memory_free(config);
     hear(scribe, pile, life);
     if (life->abandoned) {
         scribe_close(scribe);
         scribe_abandon(scribe);
-        return; /* it may still use the pile and the log */
+        return; /* it may still use the pile */
     }
     scribe_join(scribe);
     pile_free(pile);
-    log_close(log);
 }
 
 static struct sim *machine(uint64_t seed)
