@@ -1,12 +1,15 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void bench_die(const char *format, ...)
 {
@@ -43,7 +46,22 @@ static void leave(void)
     folder_remove(left_at_exit->folder);
 }
 
-void workplace_make(struct workplace *workplace, const char *parent)
+static void copy_program(const char *from, const char *to)
+{
+    struct stat status;
+    ssize_t copied = 0, now = 1;
+    int source = open(from, O_RDONLY | O_CLOEXEC);
+    if (source < 0 || fstat(source, &status) != 0)
+        bench_die("Couldn't open %s: %s", from, strerror(errno));
+    int target = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0777);
+    for (; target >= 0 && now > 0 && copied < status.st_size; copied += now)
+        now = sendfile(target, source, NULL, (size_t)(status.st_size - copied));
+    if (target < 0 || now < 0 || copied < status.st_size || close(target) != 0)
+        bench_die("Couldn't copy %s to %s: %s", from, to, strerror(errno));
+    close(source);
+}
+
+void workplace_make(struct workplace *workplace, const char *parent, const char *program)
 {
     char real[PATH_MAX];
     folder_make(parent);
@@ -55,6 +73,8 @@ void workplace_make(struct workplace *workplace, const char *parent)
         bench_die("Couldn't make the folder %s: %s", workplace->folder, strerror(errno));
     left_at_exit = workplace;
     atexit(leave);
+    snprintf(workplace->program, sizeof workplace->program, "%.1000s/mailraftd", workplace->folder);
+    copy_program(program, workplace->program);
     folder_remove(workplace->slowest);
     folder_make(workplace->slowest);
 }

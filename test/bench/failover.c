@@ -97,12 +97,12 @@ static void fail_over(struct failover *failover, struct nodes *nodes)
     settle_again(failover, nodes, &kill, slowest);
 }
 
-void failover_measure(struct failover *failover, const char *program, const struct workplace *workplace)
+void failover_measure(struct failover *failover, const struct workplace *workplace)
 {
     struct nodes nodes;
     snprintf(failover->slowest_path, sizeof failover->slowest_path, "%s/%s.log", workplace->slowest,
              failover->settings->name);
-    nodes_open(&nodes, program, workplace, failover->settings, FAILOVER_NODES);
+    nodes_open(&nodes, workplace, failover->settings, FAILOVER_NODES);
     nodes_start_all(&nodes);
     while (failover->ms.count < failover->times)
         fail_over(failover, &nodes);

@@ -19,6 +19,6 @@ struct failover {
 };
 
 /* Measures; the caller gives ms back (figures_fini). */
-void failover_measure(struct failover *failover, const char *program, const struct workplace *workplace);
+void failover_measure(struct failover *failover, const struct workplace *workplace);
 
 #endif

@@ -48,11 +48,11 @@ static void note_memory(struct idle *idle, const struct nodes *nodes)
     }
 }
 
-void idle_measure(struct idle *idle, const char *program, const struct workplace *workplace)
+void idle_measure(struct idle *idle, const struct workplace *workplace)
 {
     struct nodes nodes;
     double before[NODES_MAX];
-    nodes_open(&nodes, program, workplace, &DEFAULT_SETTINGS, idle->count);
+    nodes_open(&nodes, workplace, &DEFAULT_SETTINGS, idle->count);
     nodes_start_all(&nodes);
     int leader = nodes_settle(&nodes);
     nodes_watch(&nodes, clock_now_us() + 1000000); /* until the last connections stand */

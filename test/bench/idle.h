@@ -12,6 +12,6 @@ struct idle {
     long resident_kib, anonymous_kib; /* the most that a node holds: VmRSS, and what of it is its own (RssAnon) */
 };
 
-void idle_measure(struct idle *idle, const char *program, const struct workplace *workplace);
+void idle_measure(struct idle *idle, const struct workplace *workplace);
 
 #endif

@@ -34,7 +34,6 @@ static const struct row ROWS[] = {
 
 struct bench {
     bool quick;
-    const char *program;
     struct workplace workplace;
     struct figures sync_ms, start_ms;
     struct failover failovers[ROW_COUNT];
@@ -51,7 +50,7 @@ static void measure_failovers(struct bench *bench)
                                       .times = bench->quick ? ROWS[i].times / 10 : ROWS[i].times};
         fprintf(stderr, "bench: failover, %s: %d times\n", failover->settings->name, failover->times);
         machine_sample_syncs(&bench->sync_ms, 100, &bench->workplace);
-        failover_measure(failover, bench->program, &bench->workplace);
+        failover_measure(failover, &bench->workplace);
         fprintf(stderr, "bench:   median %.1f ms, longest %.1f ms; its state logs: %s\n",
                 figures_rank(&failover->ms, 500), figures_rank(&failover->ms, 1000), failover->slowest_path);
     }
@@ -63,7 +62,7 @@ static void measure_idle(struct bench *bench)
         struct idle *idle = &bench->idle[i];
         *idle = (struct idle){.count = i == 0 ? 3 : 5, .seconds = bench->quick ? 5 : 20};
         fprintf(stderr, "bench: %d nodes idle for %d s\n", idle->count, idle->seconds);
-        idle_measure(idle, bench->program, &bench->workplace);
+        idle_measure(idle, &bench->workplace);
     }
 }
 
@@ -71,7 +70,7 @@ static void measure_start(struct bench *bench)
 {
     int times = bench->quick ? 5 : 20;
     fprintf(stderr, "bench: start of three nodes: %d times\n", times);
-    start_measure(&bench->start_ms, times, bench->program, &bench->workplace);
+    start_measure(&bench->start_ms, times, &bench->workplace);
 }
 
 /* ---- Telling ---- */
@@ -158,8 +157,7 @@ int main(int count, char **arguments)
         fputs(USAGE, stderr);
         return 2;
     }
-    bench.program = arguments[at];
-    workplace_make(&bench.workplace, arguments[at + 1]);
+    workplace_make(&bench.workplace, arguments[at + 1], arguments[at]);
     measure_failovers(&bench);
     measure_idle(&bench);
     measure_start(&bench);

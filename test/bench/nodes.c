@@ -92,11 +92,10 @@ static void write_config(const struct nodes *nodes, const struct settings *setti
         bench_die("Couldn't write %s: %s", path, strerror(errno));
 }
 
-void nodes_open(struct nodes *nodes, const char *program, const struct workplace *workplace,
-                const struct settings *settings, int count)
+void nodes_open(struct nodes *nodes, const struct workplace *workplace, const struct settings *settings, int count)
 {
     assert(count <= NODES_MAX);
-    *nodes = (struct nodes){.count = count, .program = program};
+    *nodes = (struct nodes){.count = count, .program = workplace->program};
     snprintf(nodes->folder, sizeof nodes->folder, "%.900s/%s", workplace->folder, settings->name);
     snprintf(nodes->stuck_path, sizeof nodes->stuck_path, "%s/%s-stuck.log", workplace->slowest, settings->name);
     prepare_end(nodes);

@@ -56,7 +56,7 @@ struct nodes {
 };
 
 /* Makes the folder, the config and room for the ports; starts nothing. */
-void nodes_open(struct nodes *nodes, const char *program, const struct workplace *workplace,
+void nodes_open(struct nodes *nodes, const struct workplace *workplace,
                 const struct settings *settings, int count);
 /* Kills what runs and removes the folder. */
 void nodes_close(struct nodes *nodes);

@@ -12,10 +12,10 @@ static int64_t first_led_us(const struct nodes *nodes)
     return 0;
 }
 
-static double start_once(const char *program, const struct workplace *workplace)
+static double start_once(const struct workplace *workplace)
 {
     struct nodes nodes;
-    nodes_open(&nodes, program, workplace, &DEFAULT_SETTINGS, START_NODES);
+    nodes_open(&nodes, workplace, &DEFAULT_SETTINGS, START_NODES);
     int64_t began_us = clock_now_us();
     nodes_start_all(&nodes);
     while (first_led_us(&nodes) == 0) {
@@ -28,8 +28,8 @@ static double start_once(const char *program, const struct workplace *workplace)
     return ms;
 }
 
-void start_measure(struct figures *ms, int times, const char *program, const struct workplace *workplace)
+void start_measure(struct figures *ms, int times, const struct workplace *workplace)
 {
     for (int i = 0; i < times; i++)
-        figures_add(ms, start_once(program, workplace));
+        figures_add(ms, start_once(workplace));
 }

@@ -6,6 +6,6 @@
 #include "nodes.h"
 
 /* Adds so many samples, in milliseconds. */
-void start_measure(struct figures *ms, int times, const char *program, const struct workplace *workplace);
+void start_measure(struct figures *ms, int times, const struct workplace *workplace);
 
 #endif
