@@ -1,10 +1,13 @@
-/* Mailboxes with real sockets on 127.0.0.1: ours is member 1; member 2 is another mailbox, or this test itself. */
+/* Mailboxes with real sockets on 127.0.0.1, and with them all that they are made of: listener, arrivals, handshake, reader
+ * and writer. Ours is member 1; member 2 is another mailbox, or this test itself. */
 #include "mail/mailbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -613,16 +616,59 @@ Test(mailbox, complains_of_one_cause_at_most_once_a_second)
     cr_assert_geq(count_lines(1, " bytes is over the limit of "), 1);
 }
 
+static int count_threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+
+    cr_assert_not_null(tasks);
+    while (readdir(tasks) != NULL)
+        count++;
+    closedir(tasks);
+    return count - 2; /* . and .. */
+}
+
 Test(mailbox, lets_a_member_in_though_more_strangers_stand_at_the_door_than_it_hears_at_once)
 {
-    int strangers[100];
+    struct pollfd member = {.events = POLLIN};
+    struct hello hello = hello_of_two(1);
+    int strangers[100], others;
 
     start(1);
+    others = count_threads();
     for (int i = 0; i < 100; i++)
         strangers[i] = plain_connect(port_of(1));
-    assert_open_to(1);
+    member.fd = call_with(&hello);
+    while (poll(&member, 1, 1) == 0)
+        cr_assert_leq(count_threads(), others + 64);
+    cr_assert(hear_hello(member.fd, &hello));
+    await_link(1, LETTER_CONNECTED, 1);
     for (int i = 0; i < 100; i++)
         close(strangers[i]);
+    close(member.fd);
+}
+
+Test(mailbox, goes_on_when_there_are_descriptors_again)
+{
+    struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
+    struct sockaddr_in address = loopback(port_of(1));
+    struct hello hello = hello_of_two(1);
+    int taken[100], count = 0, fd;
+
+    nodes[1].config.members.count = 1; /* so that it has no writers, which take and give back descriptors */
+    start(1);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    while ((taken[count] = dup(fd)) >= 0)
+        count++;
+    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    await_lines(1, "Connections have to wait: Couldn't accept a connection: Too many open files level=warn", 1);
+    while (count > 0)
+        close(taken[--count]);
+    say_frame(fd, wire_write_hello(&hello));
+    await_close(fd);
+    await_lines(1, ": it says that it is 2, which is no member level=warn", 1);
+    close(fd);
 }
 
 Test(mailbox, puts_no_more_on_the_pile_than_its_peer_has_credit_for)
