@@ -17,5 +17,7 @@ void letter_free(struct letter *letter)
         return;
     if (letter->credit != NULL)
         credit_give(letter->credit, letter->credit_bytes);
+    if (letter->kind == LETTER_STORAGE_FAILED)
+        memory_free(letter->error);
     memory_free(letter);
 }

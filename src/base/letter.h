@@ -61,7 +61,7 @@ struct letter {
             bool made;       /* STORAGE_OPENED: the data folder is new, so this node has no past */
             int damaged;     /* STORAGE_OPENED: the ballot's slot that was torn or damaged, 0 or 1; -1: neither */
         };
-        struct mailraft_error error;
+        struct mailraft_error *error; /* owned: freed with the letter */
     };
 };
 

@@ -67,7 +67,7 @@ static struct letter *await_storage(struct node *node, struct mailraft_error *er
     if (letter->kind == LETTER_STORAGE_OPENED)
         return letter;
     if (letter->kind == LETTER_STORAGE_FAILED)
-        *err = letter->error;
+        *err = *letter->error;
     else
         assert(letter->kind == LETTER_STOP);
     letter_free(letter);
@@ -151,10 +151,11 @@ bool node_run(struct node *node, struct mailraft_error *err)
     if (node->mailbox != NULL)
         mailbox_stop(node->mailbox);
     stop_scribe(node);
-    if (node->serving)
-        server_fini(&node->server);
-    node->serving = false;
     pile_close(node->pile);
-    log_info(node->log, "Stopped");
+    if (node->serving) {
+        server_fini(&node->server);
+        log_info(node->log, "Stopped");
+    }
+    node->serving = false;
     return good;
 }

@@ -292,7 +292,7 @@ static enum mail open_letter(struct server *server)
         adopt_ballot(server, letter);
         break;
     case LETTER_STORAGE_FAILED: /* we must not promise what may be lost: no more work, and nothing more leaves */
-        server->failure = letter->error;
+        server->failure = *letter->error;
         server->stopping = true;
         break;
     case LETTER_STOP:

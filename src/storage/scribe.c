@@ -23,7 +23,8 @@ static void say(struct scribe *scribe, struct letter *letter)
 static void say_failed(struct scribe *scribe, const struct mailraft_error *err)
 {
     struct letter *letter = letter_new(LETTER_STORAGE_FAILED);
-    letter->error = *err;
+    letter->error = memory_new(sizeof *err);
+    *letter->error = *err;
     say(scribe, letter);
 }
 

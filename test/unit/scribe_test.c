@@ -26,6 +26,7 @@ struct life {
     int64_t patience_us; /* when to give up waiting for a letter, and abandon the scribe; 0: never */
 
     struct letter heard[LETTERS_MAX];
+    struct mailraft_error failure; /* what the failed one among them points to */
     int heard_count;
     struct ballot opened; /* as STORAGE_OPENED told it */
     int saved_count;
@@ -77,7 +78,12 @@ static void hear(struct scribe *scribe, struct pile *pile, struct life *life)
             life->abandoned = true;
             return;
         }
-        life->heard[life->heard_count++] = *letter;
+        life->heard[life->heard_count] = *letter;
+        if (letter->kind == LETTER_STORAGE_FAILED) {
+            life->failure = *letter->error;
+            life->heard[life->heard_count].error = &life->failure;
+        }
+        life->heard_count++;
         kind = letter->kind;
         letter_free(letter);
         if (answer(scribe, life, kind))
@@ -216,7 +222,7 @@ Test(scribe, a_folder_that_is_refused_is_told_and_nothing_else_is_done)
     other.id = 2;
     run(sim, &other);
     expect_heard(&other, "failed ended");
-    cr_assert(error_is(&other.heard[0].error, &LOCKED_ERROR), "%s", other.heard[0].error.message);
+    cr_assert(error_is(other.heard[0].error, &LOCKED_ERROR), "%s", other.heard[0].error->message);
     run(sim, &looks);
     cr_assert_eq(looks.opened.term, 0);
     sim_free(sim);
@@ -231,8 +237,8 @@ Test(scribe, a_damaged_ballot_is_told_by_its_name)
     sim_disk_flip(sim, 1, BALLOT, BALLOT_SLOT + 18);
     run(sim, &looks);
     expect_heard(&looks, "failed ended");
-    cr_assert(error_is(&looks.heard[0].error, &DAMAGED_ERROR));
-    cr_assert_not_null(strstr(looks.heard[0].error.message, BALLOT), "%s", looks.heard[0].error.message);
+    cr_assert(error_is(looks.heard[0].error, &DAMAGED_ERROR));
+    cr_assert_not_null(strstr(looks.heard[0].error->message, BALLOT), "%s", looks.heard[0].error->message);
     sim_free(sim);
 }
 
@@ -259,8 +265,8 @@ static void expect_failed_save(void (*trouble)(struct sim *), const struct mailr
     run(sim, &fails);
     expect_heard(&fails, "opened failed ended"); /* the two saves behind it, and those asked for later, are lost */
     const struct letter *failed = first_of(&fails, LETTER_STORAGE_FAILED);
-    cr_assert_eq(failed->error.class, class);
-    cr_assert_not_null(strstr(failed->error.message, BALLOT), "%s", failed->error.message);
+    cr_assert_eq(failed->error->class, class);
+    cr_assert_not_null(strstr(failed->error->message, BALLOT), "%s", failed->error->message);
     run(sim, &looks);
     cr_assert_leq(looks.opened.term, 1);
     sim_free(sim);
@@ -301,7 +307,7 @@ Test(scribe, a_failed_sync_while_opening_is_told)
     sim_disk_fail_sync(sim, 1);
     run(sim, &fails);
     expect_heard(&fails, "failed ended");
-    cr_assert_eq(fails.heard[0].error.class, &STORAGE_ERROR);
+    cr_assert_eq(fails.heard[0].error->class, &STORAGE_ERROR);
     run(sim, &looks);
     expect_heard(&looks, "opened ended");
     sim_free(sim);
@@ -361,7 +367,7 @@ static void expect_kept(struct sim *sim, const struct life *life, uint64_t seed,
     struct life first = life_of(0), second = life_of(0);
     run(sim, &first);
     cr_assert(first.heard[0].kind == LETTER_STORAGE_OPENED, "seed %d, call %d: %s", (int)seed, (int)call,
-              first.heard[0].error.message);
+              first.heard[0].error->message);
     cr_assert(may_be_found(life, first.opened), "seed %d, call %d: term %d after %d answers", (int)seed, (int)call,
               (int)first.opened.term, life->saved_count);
     if (life->heard_count > 0)
