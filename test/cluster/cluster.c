@@ -248,15 +248,14 @@ void cluster_assert_never(struct cluster *cluster, int id, const char *text)
 
 /* ---- Leaders ---- */
 
-static bool newer_leader(struct cluster *cluster, void *context)
+static bool later_leader(struct cluster *cluster, void *context)
 {
     return cluster->leader_term > *(uint64_t *)context;
 }
 
-int cluster_next_leader(struct cluster *cluster)
+int cluster_later_leader(struct cluster *cluster, uint64_t term)
 {
-    uint64_t before = cluster->leader_term;
-    cluster_wait(cluster, "another leader", newer_leader, &before);
+    cluster_wait(cluster, "another leader", later_leader, &term);
     return cluster->leader;
 }
 

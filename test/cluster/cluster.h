@@ -11,6 +11,9 @@
 #define CLUSTER_TERMS_MAX 4096
 #define CLUSTER_PATH_MAX 256
 
+/* Settings for tests in which nothing but what the test does may change the leader, however busy the machine is. */
+#define STEADY "\"election_timeout_ms\":{\"min\":1000,\"max\":2000},\"heartbeat_ms\":100"
+
 struct node {
     struct process process;
     char name[16];
@@ -54,8 +57,8 @@ void cluster_stop(struct cluster *cluster, int id); /* SIGTERM, and waits for it
 /* Waits until the newest leader is up and every node that is up follows it, and returns its id. Up: it runs, and is not
  * paused. */
 int cluster_settle(struct cluster *cluster);
-/* Waits for the first Leader! of a newer term than the newest so far, and returns its id. */
-int cluster_next_leader(struct cluster *cluster);
+/* Waits for a leader of a later term than this one, and returns its id. */
+int cluster_later_leader(struct cluster *cluster, uint64_t term);
 
 /* Waits until a line with this text comes from a node, behind the last one that was expected of it. */
 const char *cluster_expect(struct cluster *cluster, int id, const char *text);

@@ -27,7 +27,7 @@ Test(elections, three_nodes_elect_a_leader_whom_all_follow)
 
 Test(elections, a_leader_that_is_killed_is_replaced_and_follows_when_it_comes_back)
 {
-    struct cluster *cluster = cluster_start(3, NULL);
+    struct cluster *cluster = cluster_start(3, STEADY);
     for (int round = 0; round < 3; round++) {
         int leader = cluster_settle(cluster);
         cluster_kill(cluster, leader);
@@ -41,21 +41,23 @@ Test(elections, a_leader_that_is_killed_is_replaced_and_follows_when_it_comes_ba
 
 Test(elections, the_next_leader_stood_because_the_connection_closed)
 {
-    struct cluster *cluster = cluster_start(3, NULL);
+    struct cluster *cluster = cluster_start(3, STEADY);
     int leader = cluster_settle(cluster);
+    uint64_t term = cluster->leader_term;
     cluster_kill(cluster, leader);
     char cause[80];
     snprintf(cause, sizeof(cause), "cause=\"leader %d closed its connection\"", leader);
-    cluster_expect(cluster, cluster_next_leader(cluster), cause);
+    cluster_expect(cluster, cluster_later_leader(cluster, term), cause);
     cluster_free(cluster);
 }
 
 Test(elections, without_fast_failover_the_next_leader_stood_because_of_its_timeout)
 {
-    struct cluster *cluster = cluster_start(3, "\"fast_failover\":false");
+    struct cluster *cluster = cluster_start(3, "\"fast_failover\":false," STEADY);
     int leader = cluster_settle(cluster);
+    uint64_t term = cluster->leader_term;
     cluster_kill(cluster, leader);
-    int next = cluster_next_leader(cluster);
+    int next = cluster_later_leader(cluster, term);
     char cause[80];
     snprintf(cause, sizeof(cause), "cause=\"election timeout, leader %d heard", leader);
     cluster_expect(cluster, next, cause);
@@ -80,7 +82,7 @@ Test(elections, a_minority_never_elects_and_a_majority_does)
 
 Test(elections, one_of_two_elects_nobody_until_the_other_comes_back)
 {
-    struct cluster *cluster = cluster_start(2, NULL);
+    struct cluster *cluster = cluster_start(2, STEADY);
     int leader = cluster_settle(cluster);
     uint64_t term = cluster->leader_term;
     int other = 3 - leader;
@@ -138,7 +140,7 @@ Test(elections, a_cluster_of_seven_loses_three_leaders_and_goes_on)
 
 Test(elections, two_of_three_fresh_nodes_elect_and_the_third_joins_later)
 {
-    struct cluster *cluster = cluster_new(3, NULL);
+    struct cluster *cluster = cluster_new(3, STEADY);
     cluster_start_node(cluster, 1, NULL);
     cluster_start_node(cluster, 3, NULL);
     int leader = cluster_settle(cluster);
@@ -151,7 +153,7 @@ Test(elections, two_of_three_fresh_nodes_elect_and_the_third_joins_later)
 
 Test(elections, a_restarted_node_keeps_its_term_and_its_vote)
 {
-    struct cluster *cluster = cluster_start(3, NULL);
+    struct cluster *cluster = cluster_start(3, STEADY);
     int leader = cluster_settle(cluster);
     uint64_t term = cluster->leader_term;
     cluster_kill(cluster, leader);
@@ -187,7 +189,7 @@ Test(elections, all_nodes_killed_and_started_again_elect_in_a_later_term)
 
 Test(elections, a_leader_that_is_told_to_stop_hands_over_and_nobody_waits_for_a_timeout)
 {
-    struct cluster *cluster = cluster_start(3, NULL);
+    struct cluster *cluster = cluster_start(3, STEADY);
     int leader = cluster_settle(cluster);
     char cause[80];
     snprintf(cause, sizeof(cause), "cause=\"leader %d hands over\"", leader);
@@ -200,12 +202,14 @@ Test(elections, a_leader_that_is_told_to_stop_hands_over_and_nobody_waits_for_a_
     cluster_expect(cluster, next, cause);
     cluster_expect(cluster, next, "Leader! STATE: CANDIDATE -> LEADER");
     cluster_assert_never(cluster, leader, "heard no successor");
+    for (int id = 1; id <= 3; id++)
+        cluster_assert_never(cluster, id, "cause=\"election timeout, leader");
     cluster_free(cluster);
 }
 
 Test(elections, a_follower_that_is_told_to_stop_changes_nothing_for_the_others)
 {
-    struct cluster *cluster = cluster_start(3, NULL);
+    struct cluster *cluster = cluster_start(3, STEADY);
     int leader = cluster_settle(cluster);
     uint64_t term = cluster->leader_term;
     int follower = leader % 3 + 1;

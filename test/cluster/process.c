@@ -15,7 +15,7 @@
 #include "check.h"
 
 #define LINE_SHOWN_MAX 4000
-#define PROCESSES_MAX 40
+#define PROCESSES_MAX  40
 
 int64_t process_now_ms(void)
 {
@@ -104,8 +104,8 @@ void process_read(struct process *const *processes, int count, int wait_ms)
     struct pollfd fds[2 * PROCESSES_MAX];
     cr_assert(count <= PROCESSES_MAX);
     for (int i = 0; i < 2 * count; i++)
-        fds[i] = (struct pollfd){.fd = processes[i / 2]->pid > 0 ? processes[i / 2]->outputs[i % 2] : -1,
-                                 .events = POLLIN};
+        fds[i] =
+            (struct pollfd){.fd = processes[i / 2]->pid > 0 ? processes[i / 2]->outputs[i % 2] : -1, .events = POLLIN};
     if (poll(fds, (nfds_t)(2 * count), wait_ms) <= 0)
         return;
     for (int i = 0; i < 2 * count; i++)
@@ -120,8 +120,8 @@ static const char *text_of(const struct process *process, int which)
 
 static void fail_waiting(const struct process *process, const char *what)
 {
-    cr_assert_fail("%s: waited in vain for %s\n---- it printed:\n%s---- and on standard error:\n%s", process->name, what,
-                   text_of(process, 0), text_of(process, 1));
+    cr_assert_fail("%s: waited in vain for %s\n---- it printed:\n%s---- and on standard error:\n%s", process->name,
+                   what, text_of(process, 0), text_of(process, 1));
 }
 
 int process_await_end(struct process *process)
