@@ -80,6 +80,7 @@ static void serve(struct writer *writer, struct stream *stream, struct mailraft_
 
     err->class = NULL;
     outbox_open(writer->outbox, stream);
+    log_info(writer->office->log, "Connected to %" PRId32 " at %s", writer->peer->id, writer->name);
     while (serve_once(writer, stream, &waiting, err))
         ;
     outbox_close(writer->outbox);
@@ -120,7 +121,6 @@ static void attempt(struct writer *writer)
         return;
     }
     writer->told_file = NULL;
-    log_info(writer->office->log, "Connected to %" PRId32 " at %s", writer->peer->id, writer->name);
     serve(writer, stream, &err);
     stream_close(stream);
     if (err.class != NULL)
