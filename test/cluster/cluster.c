@@ -98,22 +98,6 @@ struct cluster *cluster_start(int count, const char *settings)
     return cluster;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
-void cluster_free(struct cluster *cluster)
-{
-    for (int i = 0; i < cluster->count; i++) {
-        process_fini(&cluster->nodes[i].process);
-        close(cluster->nodes[i].port_holder);
-    }
-    nftw(cluster->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-    free(cluster);
-}
-
 /* ---- Reading ---- */
 
 struct node *cluster_node(struct cluster *cluster, int id)
@@ -330,4 +314,25 @@ void cluster_resume(struct cluster *cluster, int id)
 {
     cluster_node(cluster, id)->paused = false;
     process_signal(&cluster_node(cluster, id)->process, SIGCONT);
+}
+
+/* ---- The end ---- */
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status, (void)type, (void)walk;
+    return remove(path);
+}
+
+void cluster_free(struct cluster *cluster)
+{
+    read_lines(cluster, 0);
+    for (int i = 0; i < cluster->count; i++) {
+        const char *errors = cluster->nodes[i].process.printed[1].text;
+        cr_assert(errors == NULL || strstr(errors, "Sanitizer") == NULL, "node %d:\n%s", i + 1, errors);
+        process_fini(&cluster->nodes[i].process);
+        close(cluster->nodes[i].port_holder);
+    }
+    nftw(cluster->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    free(cluster);
 }
