@@ -99,13 +99,13 @@ test-unit: $(B)/unit $(B)/unit_sim
 	@test/run "unit tests on the simulator" $(B)/unit_sim.log $(B)/unit_sim
 
 test-sim: $(B)/sim
-	@test/run "simulated runs" $(B)/sim.log $(B)/sim $(FIRST_SEED) $(TEST_SEEDS)
+	@test/run "simulated runs" $(B)/sim.log $(B)/sim --seeds $(TEST_SEEDS)
 
 test-cluster: programs $(B)/cluster $(B)/preload.so
 	@MAILRAFTD=$(B)/mailraftd PRELOAD=$(B)/preload.so test/run "tests with processes" $(B)/cluster.log $(B)/cluster
 
 sim: $(B)/sim
-	@$(B)/sim $(if $(SEED),$(SEED),$(FIRST_SEED) $(SEEDS))
+	@$(B)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first-seed $(FIRST_SEED))
 
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
