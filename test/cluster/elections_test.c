@@ -189,10 +189,11 @@ Test(elections, all_nodes_killed_and_started_again_elect_in_a_later_term)
 
 Test(elections, a_leader_that_is_told_to_stop_hands_over_and_nobody_waits_for_a_timeout)
 {
-    struct cluster *cluster = cluster_start(3, STEADY);
+    struct cluster *cluster = cluster_start(3, STEADY ",\"log\":{\"level\":\"debug\"}");
     int leader = cluster_settle(cluster);
     char cause[80];
     snprintf(cause, sizeof(cause), "cause=\"leader %d hands over\"", leader);
+    cluster_expect(cluster, leader, "Round trip peer="); /* it hands over to one that it hears */
     cluster_stop(cluster, leader);
     int next = cluster_settle(cluster);
     cr_assert_neq(next, leader);
