@@ -206,8 +206,8 @@ void check_answer_arrived(struct machine *machine, raft_id from)
 static void check_quorum_of(const struct sim *sim, const struct machine *machine)
 {
     const struct ghost *ghost = &machine->ghost;
-    int64_t since_us =
-        sim->now_us - 2 * machine->config.election_timeout_max_us - (ghost->stop_asked ? HAND_OVER_US + NODE_SCRIBE_WAIT_US : 0);
+    int64_t since_us = sim->now_us - 2 * machine->config.election_timeout_max_us -
+                       (ghost->stop_asked ? HAND_OVER_US + NODE_SCRIBE_WAIT_US : 0);
     int heard = 0;
 
     if (ghost->leads_since_us > since_us || machine->life->resumed_us > since_us)

@@ -20,10 +20,10 @@
 #include "sim/swarm.h"
 
 #define JOBS_MAX       64
-#define SEED_SECONDS   60 /* of one seed, before it counts as caught in a loop */
+#define SEED_SECONDS   60  /* of one seed, before it counts as caught in a loop */
 #define TRACE_LINES    200 /* of a failed seed that are shown */
 #define FAILURES_SHOWN 3
-#define FAILURES_MAX   20 /* then the rest is not run */
+#define FAILURES_MAX   10 /* then the rest is not run */
 
 /* Shared with the job's process. */
 struct job {

@@ -12,12 +12,21 @@
 
 /* ---- Time and numbers ---- */
 
-#define WALL_START_US 1767225600000000 /* 2026-01-01T00:00:00Z */
+#define CLOCK_LOOKS_MAX 100000           /* of a thread between two waits */
+#define WALL_START_US   1767225600000000 /* 2026-01-01T00:00:00Z */
+
+/* A thread that looks at the clock again and again without ever waiting goes round in circles. */
+static void count_look(struct sim_thread *thread)
+{
+    if (thread != NULL && ++thread->clock_looks > CLOCK_LOOKS_MAX)
+        sim_fail("thread %s of machine %d runs on without waiting", thread->name, thread->life->machine->id);
+}
 
 int64_t clock_now_us(void)
 {
     if (the_sim == NULL)
         return 0;
+    count_look(the_sim->thread);
     return the_sim->now_us + (the_sim->life != NULL ? the_sim->life->clock_offset_us : 0);
 }
 
@@ -117,6 +126,7 @@ void threads_wake_hung(struct sim *sim, struct life *life)
 void thread_yield(struct sim_thread *thread)
 {
     thread->life->roles_since_mail = 0;
+    thread->clock_looks = 0;
     coroutine_yield(thread->coroutine);
 }
 

@@ -44,6 +44,7 @@ struct sim_thread {
     void *context;
     const char *name;
     int mutexes_held;
+    int clock_looks; /* since it last waited */
     bool ended;
     bool abandoned;
     struct sim_thread *joiner;
