@@ -233,6 +233,21 @@ Test(candidate, that_nobody_answers_never_raises_its_term_and_sums_up_once_a_sec
     stage_close(sim);
 }
 
+Test(candidate, that_failed_to_take_over_asks_like_any_other_from_then_on)
+{
+    struct sim *sim = stage_open(3);
+    stage_follower(sim);
+    stage_deliver(sim, TIMEOUT_NOW, 2, 1);
+    cr_assert_eq(stage_server(sim)->phase, VOTING);
+    sim_forget_sent(sim, 1);
+    sim_run_us(sim, 300 * US);
+    cr_assert_eq(stage_expect(sim, 3, REQUEST_PRE_VOTE).curr_term, 3);
+    struct message vote = stage_vote(sim, RESPONSE_PRE_VOTE, 3, 3, true);
+    sim_deliver(sim, 1, &vote);
+    cr_assert_not(stage_expect(sim, 3, REQUEST_VOTE).transfer);
+    stage_close(sim);
+}
+
 Test(candidate, a_pre_vote_answer_of_another_round_is_not_counted)
 {
     struct sim *sim = stage_open(3);

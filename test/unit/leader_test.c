@@ -123,11 +123,10 @@ Test(leader, that_was_paused_does_not_take_old_answers_for_new_ones)
     struct sim *sim = stage_open(3);
     stage_leader(sim);
     answer_heartbeat(sim, 2, 1);
+    stage_deliver(sim, RESPONSE_APPEND_ENTRIES, 3, 0); /* so that its connection is open */
     sim_pause(sim, 1);
-    struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, 2, 1);
+    struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, 3, 1);
     answer.round = 1;
-    sim_put(sim, 1, &answer);
-    answer.server_id = 3;
     sim_put(sim, 1, &answer);
     sim_run_us(sim, 3000 * US);
     sim_resume(sim, 1);
@@ -183,7 +182,8 @@ Test(leader, hands_over_to_one_that_it_hears_when_it_is_told_to_stop)
     stage_expect_silence(sim);
     cr_assert(sim_log_has(sim, 1, "Handing over to 3"));
     sim_run_us(sim, 100 * US);
-    stage_expect_silence(sim); /* no heartbeats any more */
+    answer_heartbeat(sim, 2, 1); /* which wakes it, long after the next heartbeat was due */
+    stage_expect_silence(sim);
     struct message request = stage_message(REQUEST_VOTE, 3, 2);
     request.transfer = true;
     sim_deliver(sim, 1, &request);
