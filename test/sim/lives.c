@@ -230,12 +230,12 @@ static void life_end(struct sim *sim, struct life *life, bool silently)
 }
 
 /* The first thread has returned. A thread that was abandoned (a scribe that is stuck in the disk) ends with its process,
- * and so does what it uses; otherwise nothing may be left. */
+ * and so does what it uses, also when it came back from the disk meanwhile; otherwise nothing may be left. */
 static void life_ended_by_itself(struct sim *sim, struct life *life)
 {
     if (life->threads != NULL && !life->threads->abandoned)
         sim_fail("machine %d ended and left its thread %s behind", life->machine->id, life->threads->name);
-    if (life->threads == NULL && memory_count(life) > 0)
+    if (!life->abandoned && memory_count(life) > 0)
         sim_fail("machine %d ended and left %zu blocks of memory behind", life->machine->id, memory_count(life));
     if (life->machine->is_node && !life->machine->ended_well && !life->machine->disk.failed &&
         !life->machine->disk.damaged)

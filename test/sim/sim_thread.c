@@ -164,6 +164,7 @@ void thread_abandon(struct thread *thread)
 
     assert(other->joiner == NULL && !other->abandoned);
     other->abandoned = true;
+    other->life->abandoned = true;
     if (other->ended)
         thread_reap(the_sim, other);
 }

@@ -68,6 +68,7 @@ struct life {
     void *context;
     struct node *node; /* NULL: it runs a function, or has not begun */
     struct mailbox *mailbox;
+    bool abandoned; /* it left a thread alone, with what that one uses */
     bool paused;
     struct events postponed_threads, postponed_mail;
     int roles_since_mail; /* changes of role since a thread of it waited */
