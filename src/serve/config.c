@@ -1,18 +1,17 @@
 #include "serve/config.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <json-c/json.h>
 
 #include "base/disk.h"
 #include "base/memory.h"
+#include "serve/address.h"
 #include "serve/json_strict.h"
 
 #define PLACE_TEXT_MAX  160
@@ -179,37 +178,6 @@ static bool read_address(const struct place *parent, struct json_object *object,
 }
 
 /* ---- Addresses ---- */
-
-/* The bytes of an IPv4 or IPv6 address, IPv4 as IPv6 tells it; false for a name. */
-static bool address_bytes(const struct address *address, struct in6_addr *bytes)
-{
-    struct in_addr four;
-    if (inet_pton(AF_INET, address->host, &four) != 1)
-        return inet_pton(AF_INET6, address->host, bytes) == 1;
-    memset(bytes, 0, sizeof(*bytes));
-    bytes->s6_addr[10] = 0xff;
-    bytes->s6_addr[11] = 0xff;
-    memcpy(&bytes->s6_addr[12], &four, sizeof(four));
-    return true;
-}
-
-static bool address_same(const struct address *one, const struct address *other)
-{
-    if (one->port != other->port)
-        return false;
-    struct in6_addr one_bytes, other_bytes;
-    if (address_bytes(one, &one_bytes) && address_bytes(other, &other_bytes))
-        return memcmp(&one_bytes, &other_bytes, sizeof(one_bytes)) == 0;
-    return strcasecmp(one->host, other->host) == 0;
-}
-
-static bool address_is_loopback(const struct address *address)
-{
-    struct in6_addr bytes;
-    if (!address_bytes(address, &bytes))
-        return strcasecmp(address->host, "localhost") == 0;
-    return IN6_IS_ADDR_LOOPBACK(&bytes) || (IN6_IS_ADDR_V4MAPPED(&bytes) && bytes.s6_addr[12] == 127);
-}
 
 /* Addresses seen so far and where they stand. */
 struct claims {
