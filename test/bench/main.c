@@ -116,8 +116,8 @@ static void print_failovers(struct bench *bench)
         print_failover(&bench->failovers[i], &ROWS[i]);
     printf("\nThe paper's figures are those of its Figure 16: 1000 trials on five machines whose logs differed in "
            "length, so that some\ncould not win, each after a heartbeat that went to all at once, to provoke split "
-           "votes. An unforced change is one that no\nkill caused: somebody's timeout passed though the leader "
-           "lived.\n");
+           "votes. Unforced changes are those that no\nkill explains: a timeout that passed though the leader lived, "
+           "or a second election on the heels of the first.\n");
 }
 
 static void print_idle(const struct bench *bench)
