@@ -20,6 +20,7 @@ static void begin_round(struct server *server, enum campaign_phase phase)
     server->campaign_round++;
     server->granted = 1U << server->self;
     server->refused = 0;
+    server->round_lost = false;
     timer_start_round(server);
 }
 
@@ -96,6 +97,16 @@ static void log_answer(struct server *server, const char *what)
                 message_refusal_describe(answer, text, sizeof text));
 }
 
+/* Whether those that may still grant are too few. Nothing more is expected of a member that has no connection to us. */
+static bool is_lost(const struct server *server)
+{
+    uint32_t hopes = server->granted;
+    for (int i = 0; i < server->config.members.count; i++)
+        if (server->peers[i].connected && (server->refused >> i & 1U) == 0)
+            hopes |= 1U << i;
+    return !members_is_quorum(&server->config.members, hopes);
+}
+
 /* Enters an answer of this round into the sets of those that granted and refused: votes are counted by member, so an
  * answer that comes twice counts once. */
 static void enter_answer(struct server *server, const char *what)
@@ -106,9 +117,18 @@ static void enter_answer(struct server *server, const char *what)
         server->granted |= voter;
     else
         server->refused |= voter;
-    uint32_t everybody = (uint32_t)((1ULL << server->config.members.count) - 1);
-    if ((server->refused & voter) != 0 && !members_is_quorum(&server->config.members, everybody & ~server->refused))
+    if (!server->round_lost && is_lost(server)) {
+        server->round_lost = true;
         timer_round_lost(server);
+    }
+}
+
+/* A leader lives when it says so itself. Another's word counts only when it has cost us the pre-vote: whoever gives it
+ * may hear of the leader's death a little later than we did. */
+static bool is_false_alarm(const struct server *server)
+{
+    enum refusal refusal = server->message->refusal;
+    return refusal == REFUSAL_LEADING || (refusal == REFUSAL_LEADER_LIVES && server->round_lost);
 }
 
 static void handle_pre_vote(struct server *server)
@@ -119,7 +139,7 @@ static void handle_pre_vote(struct server *server)
     enter_answer(server, "pre-vote");
     if (answer->vote_granted)
         count_pre_votes(server);
-    else if (answer->refusal == REFUSAL_LEADER_LIVES || answer->refusal == REFUSAL_LEADING)
+    else if (is_false_alarm(server))
         timer_false_alarm(server);
 }
 

@@ -110,6 +110,7 @@ struct server {
     uint32_t granted;           /* members that granted in this round, one bit a position, our own included */
     uint32_t refused;           /* members that refused in this round */
     int64_t campaign_began_us;  /* when we stopped being a follower */
+    bool round_lost;            /* this round cannot be won any more */
     int rounds_failed;          /* in a row, in this candidacy */
     int64_t summary_due_us;     /* when the next line that sums up failed rounds may come */
 

@@ -79,6 +79,15 @@ void timer_round_lost(struct server *server)
         set_deadline(server, random_between(0, 2 * server->hint_span_us));
 }
 
+void timer_yield(struct server *server)
+{
+    if (server->role != FOLLOWER || server->hint_span_us == 0)
+        return;
+    int64_t wait_us = server->hint_span_us + random_between(0, server->hint_span_us);
+    if (server->now_us + wait_us > server->election_deadline_us)
+        set_deadline(server, wait_us);
+}
+
 void timer_false_alarm(struct server *server)
 {
     if (server->hint_span_us == 0)

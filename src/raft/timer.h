@@ -29,10 +29,14 @@ void timer_start_round(struct server *server);
 /* A candidate's round failed: the next draws come from twice the span. */
 void timer_round_failed(struct server *server);
 
-/* Enough members refused that the round cannot be won. Early on a hint, the rest of its time is not waited for. */
+/* A round cannot be won any more. On a hint, the rest of its time is not waited for. */
 void timer_round_lost(struct server *server);
 
-/* A pre-vote was refused because a leader lives: the hint was a false alarm. */
+/* A pre-vote was lost because a leader lives: the hint was a false alarm. */
 void timer_false_alarm(struct server *server);
+
+/* We granted a pre-vote. On a hint whoever got it has time to win before we stand ourselves: two that stand within one
+ * step of each other split the votes. */
+void timer_yield(struct server *server);
 
 #endif

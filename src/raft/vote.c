@@ -1,6 +1,7 @@
 #include "raft/vote.h"
 
 #include "raft/leader.h"
+#include "raft/timer.h"
 
 static int64_t heard_ago_ms(const struct server *server)
 {
@@ -60,6 +61,8 @@ void vote_answer_pre_vote(struct server *server)
     /* A granted answer names the term that was asked about, since it is a promise of nothing in ours. */
     response.curr_term = response.vote_granted ? server->message->curr_term : server->current_term;
     answer(server, &response, "pre-vote", LOG_DEBUG);
+    if (response.vote_granted)
+        timer_yield(server);
 }
 
 bool vote_is_disruptive(const struct server *server)

@@ -104,6 +104,14 @@ Test(timer, a_leader_that_speaks_again_ends_the_hint)
     stage_close(sim);
 }
 
+static void refuse_pre_vote(struct sim *sim, raft_id from, enum refusal refusal)
+{
+    struct message answer = stage_vote(sim, RESPONSE_PRE_VOTE, from, 1, false);
+    answer.refusal = refusal;
+    answer.refusal_detail = 9;
+    sim_deliver(sim, 1, &answer);
+}
+
 Test(timer, a_false_alarm_costs_one_pre_vote)
 {
     struct sim *sim = follower_with(true);
@@ -111,16 +119,58 @@ Test(timer, a_false_alarm_costs_one_pre_vote)
     sim_run_us(sim, 4 * US);
     cr_assert_eq(stage_server(sim)->phase, PRE_VOTING);
     sim_forget_sent(sim, 1);
-    struct message refusal = stage_vote(sim, RESPONSE_PRE_VOTE, 3, 1, false);
-    refusal.refusal = REFUSAL_LEADER_LIVES;
-    refusal.refusal_detail = 9;
-    sim_deliver(sim, 1, &refusal);
+    refuse_pre_vote(sim, 3, REFUSAL_LEADER_LIVES);
     cr_assert_geq(wait_us(sim), 150 * US, "an ordinary timeout from here on");
     sim_run_us(sim, 100 * US);
     stage_expect_silence(sim);
     stage_deliver(sim, REQUEST_PRE_VOTE, 3, 2);
     cr_assert(stage_expect(sim, 3, RESPONSE_PRE_VOTE).vote_granted,
               "whoever refused may hear of the leader's death a little later than we did");
+    stage_close(sim);
+}
+
+Test(timer, the_leaders_own_word_ends_the_hint_at_once_and_anothers_only_when_it_cost_the_pre_vote)
+{
+    static struct node_config config;
+    sim_configure(&config, 1, 5);
+    for (int spoken_by_leader = 0; spoken_by_leader < 2; spoken_by_leader++) {
+        struct sim *sim = stage_open_with(&config);
+        for (raft_id peer = 2; peer <= 5; peer++)
+            sim_connect_peer(sim, 1, peer, 70, 1);
+        struct message heartbeat = stage_message(REQUEST_APPEND_ENTRIES, 2, 1);
+        struct link link = {.peer = 2, .channel = CHANNEL_URGENT, .incarnation = 70, .connection = 1};
+        sim_put_over(sim, 1, &heartbeat, &link);
+        sim_settle(sim);
+        sim_disconnect_peer(sim, 1, 2, 70, 1);
+        sim_run_us(sim, 4 * US);
+        refuse_pre_vote(sim, 3, spoken_by_leader ? REFUSAL_LEADING : REFUSAL_LEADER_LIVES);
+        cr_assert_eq(stage_server(sim)->hint_span_us == 0, spoken_by_leader == 1);
+        if (!spoken_by_leader) { /* 4 and 5 could still grant it; now only one of them */
+            refuse_pre_vote(sim, 4, REFUSAL_LEADER_LIVES);
+            cr_assert_eq(stage_server(sim)->hint_span_us, 0);
+        }
+        stage_close(sim);
+    }
+}
+
+Test(timer, whoever_grants_a_pre_vote_on_a_hint_gives_its_candidate_the_time_to_win)
+{
+    struct sim *sim = follower_with(true);
+    sim_disconnect_peer(sim, 1, 2, 77, 1);
+    stage_deliver(sim, REQUEST_PRE_VOTE, 3, 2);
+    cr_assert(stage_expect(sim, 3, RESPONSE_PRE_VOTE).vote_granted);
+    cr_assert(wait_us(sim) >= 4 * US && wait_us(sim) < 8 * US, "a span to twice the span");
+    stage_close(sim);
+}
+
+Test(timer, without_a_hint_a_granted_pre_vote_leaves_the_deadline_as_it_was)
+{
+    struct sim *sim = stage_open(3);
+    int64_t deadline_us = stage_server(sim)->election_deadline_us;
+    sim_run_us(sim, 50 * US);
+    stage_deliver(sim, REQUEST_PRE_VOTE, 3, 2);
+    cr_assert(stage_expect(sim, 3, RESPONSE_PRE_VOTE).vote_granted);
+    cr_assert_eq(stage_server(sim)->election_deadline_us, deadline_us);
     stage_close(sim);
 }
 
@@ -141,17 +191,27 @@ Test(timer, whoever_loses_draws_from_twice_the_span_up_to_the_timeout)
 
 Test(timer, a_round_that_cannot_be_won_any_more_is_not_waited_for_on_a_hint)
 {
-    struct sim *sim = follower_with(true);
+    static struct node_config config;
+    sim_configure(&config, 1, 5);
+    struct sim *sim = stage_open_with(&config);
+    for (raft_id peer = 2; peer <= 5; peer++)
+        sim_connect_peer(sim, 1, peer, 70, 1);
+    struct message heartbeat = stage_message(REQUEST_APPEND_ENTRIES, 2, 1);
+    struct link link = {.peer = 2, .channel = CHANNEL_URGENT, .incarnation = 70, .connection = 1};
+    sim_put_over(sim, 1, &heartbeat, &link);
+    sim_settle(sim);
     stage_server(sim)->ballot_sync_us = 20 * US;
-    sim_disconnect_peer(sim, 1, 2, 77, 1);
+    sim_disconnect_peer(sim, 1, 2, 70, 1);
     sim_run_us(sim, wait_us(sim));
-    struct message refusal = stage_vote(sim, RESPONSE_PRE_VOTE, 2, 1, false);
-    sim_deliver(sim, 1, &refusal);
     int64_t before_us = stage_server(sim)->election_deadline_us;
-    refusal.server_id = 3;
-    sim_deliver(sim, 1, &refusal);
-    cr_assert_neq(stage_server(sim)->election_deadline_us, before_us);
+    refuse_pre_vote(sim, 3, REFUSAL_LOG_BEHIND);
+    cr_assert_eq(stage_server(sim)->election_deadline_us, before_us, "4 and 5 can still make it a majority");
+    refuse_pre_vote(sim, 4, REFUSAL_LOG_BEHIND);
+    cr_assert_neq(stage_server(sim)->election_deadline_us, before_us, "the dead one is not waited for");
     cr_assert_leq(wait_us(sim), 2 * stage_server(sim)->hint_span_us);
+    before_us = stage_server(sim)->election_deadline_us;
+    refuse_pre_vote(sim, 5, REFUSAL_LOG_BEHIND);
+    cr_assert_eq(stage_server(sim)->election_deadline_us, before_us, "it is lost once");
     stage_close(sim);
 }
 
