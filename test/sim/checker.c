@@ -12,13 +12,17 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "raft/members.h"
 #include "sim/world.h"
 #include "storage/ballot.h"
 
 #define CHECK_EVERY_US    10000
 #define ROLES_AT_ONCE_MAX 4
 #define HAND_OVER_US      500000 /* what a leader that stops may add to the time of a silent one */
+
+static int majority_of(const struct members *members)
+{
+    return members->count / 2 + 1;
+}
 
 /* ---- Lists by term ---- */
 
@@ -53,13 +57,14 @@ static raft_id leader_in(const struct sim *sim, raft_term term)
 /* ---- What is durable ---- */
 
 /* ballot.h tells the format; read here once more, so that a mistake in reading it there is found. */
-static bool ballot_read(struct machine *machine, int slot, uint64_t *sequence, struct ballot *ballot)
+static bool ballot_read(struct machine *machine, bool durable, int slot, uint64_t *sequence, struct ballot *ballot)
 {
     char path[DISK_PATH_MAX + 8];
     uint8_t bytes[40];
 
     snprintf(path, sizeof path, "%s/ballot", machine->config.data_dir);
-    if (disk_peek(&machine->disk, path, true, (uint64_t)slot * BALLOT_SLOT_BYTES, bytes, sizeof bytes) < sizeof bytes ||
+    if (disk_peek(&machine->disk, path, durable, (uint64_t)slot * BALLOT_SLOT_BYTES, bytes, sizeof bytes) <
+            sizeof bytes ||
         memcmp(bytes, "BLLT", 4) != 0 || bytes_get_u64(bytes + 32) != bytes_checksum(bytes, 32))
         return false;
     *sequence = bytes_get_u64(bytes + 8);
@@ -67,14 +72,14 @@ static bool ballot_read(struct machine *machine, int slot, uint64_t *sequence, s
     return true;
 }
 
-static bool newest_ballot(struct machine *machine, struct ballot *ballot)
+static bool newest_ballot(struct machine *machine, bool durable, struct ballot *ballot)
 {
     uint64_t sequences[2] = {0, 0};
     struct ballot ballots[2];
     bool sound[2];
 
     for (int slot = 0; slot < 2; slot++)
-        sound[slot] = ballot_read(machine, slot, &sequences[slot], &ballots[slot]);
+        sound[slot] = ballot_read(machine, durable, slot, &sequences[slot], &ballots[slot]);
     *ballot = ballots[sound[1] && (!sound[0] || sequences[1] > sequences[0]) ? 1 : 0];
     return sound[0] || sound[1];
 }
@@ -92,7 +97,7 @@ void check_ballot_synced(struct machine *machine)
     struct ghost *ghost = &machine->ghost;
     struct ballot ballot;
 
-    if (!machine->is_node || !newest_ballot(machine, &ballot))
+    if (!machine->is_node || !newest_ballot(machine, true, &ballot))
         return;
     check_next_ballot(machine, ghost->durable, ballot);
     ghost->durable = ballot;
@@ -105,11 +110,18 @@ void check_ballot_synced(struct machine *machine)
     ghost->votes[ballot.term] = ballot.voted_for;
 }
 
+raft_term check_written_term(struct machine *machine)
+{
+    struct ballot ballot;
+
+    return newest_ballot(machine, false, &ballot) ? ballot.term : 0;
+}
+
 void check_disk_changed(struct machine *machine)
 {
     struct ballot ballot;
 
-    if (machine->is_node && !newest_ballot(machine, &ballot))
+    if (machine->is_node && !newest_ballot(machine, true, &ballot))
         machine->ghost.durable = (struct ballot){.term = 0, .voted_for = NO_ONE};
 }
 
@@ -127,7 +139,7 @@ static void check_votes_of_leader(const struct machine *leader, raft_term term)
 
         votes += voter != NULL && vote_in(&voter->ghost, term) == leader->id;
     }
-    if (votes < members_quorum(members))
+    if (votes < majority_of(members))
         sim_fail("%d leads term %" PRIu64 " with %d durable votes of %d members", leader->id, term, votes,
                  members->count);
 }
@@ -214,7 +226,7 @@ static void check_quorum_of(const struct sim *sim, const struct machine *machine
         return;
     for (int i = 0; i < sim->machine_count; i++)
         heard += sim->machines[i] == machine || ghost->answered_us[i] > since_us;
-    if (heard < members_quorum(&machine->config.members))
+    if (heard < majority_of(&machine->config.members))
         sim_fail("%d still leads term %" PRIu64 ", though no majority has answered for long", machine->id, ghost->term);
 }
 
@@ -244,7 +256,7 @@ void check_life_began(struct machine *machine)
     struct ballot ballot;
 
     forget_role(machine);
-    if (machine->is_node && newest_ballot(machine, &ballot))
+    if (machine->is_node && newest_ballot(machine, true, &ballot))
         check_next_ballot(machine, machine->ghost.durable, ballot);
 }
 

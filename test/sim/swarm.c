@@ -47,6 +47,7 @@ struct swarm {
     bool on[FAULT_COUNT];
     int64_t fault_every_us;
     struct repair repairs[MEMBERS_MAX];
+    bool left_out[MEMBERS_MAX]; /* a minority that stays away when the faults end */
 };
 
 struct timeouts {
@@ -161,7 +162,7 @@ static void do_fault_to_machine(struct swarm *swarm, enum fault fault, struct ma
         sim_power_cut(sim, machine->id);
         break;
     case END_IN_CALL:
-        sim_end_at_call(sim, machine->id, (uint64_t)sim_draw(sim, 1, 30),
+        sim_end_at_call(sim, machine->id, (uint64_t)sim_draw(sim, 1, 50),
                         sim_flip_coin() ? SIM_POWER_CUT : SIM_PROCESS_DEATH);
         break;
     case FAIL_SYNC:
@@ -270,6 +271,14 @@ static void add_nodes(struct swarm *swarm, const struct timeouts *timeouts, bool
     free(config);
 }
 
+/* What a first start leaves half made is made again. */
+static void end_first_lives(struct swarm *swarm)
+{
+    for (int i = 0; i < swarm->count; i++)
+        if (sim_flip_coin())
+            do_fault_to_machine(swarm, END_IN_CALL, swarm->sim->machines[i]);
+}
+
 static void trace_swarm(const struct swarm *swarm)
 {
     char on[200] = "";
@@ -302,6 +311,8 @@ static void swarm_draw(struct swarm *swarm)
     add_nodes(swarm, timeouts, !sim_chance(sim, 0.25));
     draw_disks(swarm, timeouts->min_us / 4);
     trace_swarm(swarm);
+    if (swarm->on[END_IN_CALL])
+        end_first_lives(swarm);
 }
 
 /* ---- The faults end ---- */
@@ -322,6 +333,24 @@ static void mend_machine(struct swarm *swarm, struct machine *machine)
         sim_restart(sim, machine->id);
 }
 
+/* A majority is enough: in half of the runs, others stay dead or cut off. */
+static void leave_some_out(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    int64_t count = sim_flip_coin() ? sim_draw(sim, 0, (swarm->count + 1) / 2) : 0;
+    bool dead = sim_flip_coin();
+
+    while (count-- > 0) {
+        struct machine *machine = sim->machines[sim_draw(sim, 0, swarm->count)];
+
+        swarm->left_out[machine->position] = true;
+        if (dead && machine->life != NULL)
+            sim_kill(sim, machine->id);
+        else
+            sim_isolate(sim, machine->id);
+    }
+}
+
 static void mend(struct swarm *swarm)
 {
     struct sim *sim = swarm->sim;
@@ -334,17 +363,20 @@ static void mend(struct swarm *swarm)
     sim_heal(sim);
     for (int i = 0; i < swarm->count; i++)
         mend_machine(swarm, sim->machines[i]);
+    leave_some_out(swarm);
 }
 
-/* All nodes, and none is about to change its term. */
+/* All nodes but those left out, and none is about to change its term. */
 static bool all_follow(struct sim *sim, void *context)
 {
+    const struct swarm *swarm = context;
     raft_id leader = sim_leader(sim);
 
-    (void)context;
     if (leader == NO_ONE)
         return false;
     for (int i = 0; i < sim->machine_count; i++) {
+        if (swarm->left_out[i])
+            continue;
         const struct server *server = sim_server(sim, sim->machines[i]->id);
 
         if (server == NULL || server->waiting || server->leader_id != leader ||
@@ -355,19 +387,62 @@ static bool all_follow(struct sim *sim, void *context)
     return true;
 }
 
-static void check_liveness(struct swarm *swarm)
+static void check_leader_comes(struct swarm *swarm)
 {
     struct sim *sim = swarm->sim;
-    uint64_t elections;
 
     sim_run_us(sim, SETTLING_US + 2 * swarm->timeout_us);
-    if (!sim_run_until(sim, 20 * swarm->timeout_us, all_follow, NULL))
+    if (!sim_run_until(sim, 20 * swarm->timeout_us, all_follow, swarm))
         sim_fail("no leader whom all follow within 20 timeouts after the last fault");
     sim_trace(sim, "all follow %d", sim_leader(sim));
-    elections = sim->elections;
+}
+
+static void check_leader_stays(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    uint64_t elections = sim->elections;
+
     sim_run_us(sim, 20 * swarm->timeout_us);
-    if (sim->elections != elections || !all_follow(sim, NULL))
+    if (sim->elections != elections || !all_follow(sim, swarm))
         sim_fail("the leader did not stay, though nothing went wrong");
+}
+
+/* Whether one of those left out was about to stand when the faults ended: its higher term ends the present one. */
+static bool is_higher_term_out(const struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    raft_term term = check_written_term(sim_machine(sim, sim_leader(sim)));
+
+    for (int i = 0; i < swarm->count; i++)
+        if (swarm->left_out[i] && check_written_term(sim->machines[i]) > term)
+            return true;
+    return false;
+}
+
+/* Those left out come back, and depose nobody (dissertation, section 9.6). */
+static void check_return(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    uint64_t elections = sim->elections;
+    bool disturbs = is_higher_term_out(swarm);
+
+    sim_trace(sim, "those left out come back");
+    sim_heal(sim);
+    for (int i = 0; i < swarm->count; i++)
+        if (swarm->left_out[i])
+            mend_machine(swarm, sim->machines[i]);
+    memset(swarm->left_out, 0, sizeof swarm->left_out);
+    check_leader_comes(swarm);
+    if (sim->elections != elections && !disturbs)
+        sim_fail("a node that came back deposed the leader");
+}
+
+static void check_liveness(struct swarm *swarm)
+{
+    check_leader_comes(swarm);
+    check_leader_stays(swarm);
+    check_return(swarm);
+    check_leader_stays(swarm);
 }
 
 struct swarm_result swarm_run(uint64_t seed, FILE *trace)

@@ -221,6 +221,7 @@ void check_quorums(struct sim *sim); /* every now and then */
 void check_life_began(struct machine *machine);
 void check_life_ended(struct machine *machine);
 void check_disk_changed(struct machine *machine); /* by the test: what it promised may be gone */
+raft_term check_written_term(struct machine *machine); /* of its ballot, as reading shows it */
 void check_fini(struct sim *sim);
 
 void sim_trace(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
