@@ -145,29 +145,41 @@ static void enter(unsigned high, unsigned low)
     abort();
 }
 
-struct coroutine *coroutine_new(struct coroutine_stable *stable, void (*main)(void *context), void *context)
+static struct coroutine *coroutine_take(struct coroutine_stable *stable)
 {
     struct coroutine *coroutine = stable->idle;
-    uintptr_t address;
 
     if (coroutine != NULL) {
         stable->idle = coroutine->next;
-    } else {
-        coroutine = calloc(1, sizeof *coroutine);
-        assert(coroutine != NULL);
-        coroutine->stack = malloc(STACK_BYTES);
-        assert(coroutine->stack != NULL);
+        return coroutine;
     }
-    coroutine->main = main;
-    coroutine->context = context;
-    coroutine->ended = false;
-    coroutine->inside_fiber = fiber_new();
+    coroutine = calloc(1, sizeof *coroutine);
+    assert(coroutine != NULL);
+    coroutine->stack = malloc(STACK_BYTES);
+    assert(coroutine->stack != NULL);
+    return coroutine;
+}
+
+/* Apart from the rest, since getcontext counts as a function that returns twice. */
+static void coroutine_prepare(struct coroutine *coroutine)
+{
     getcontext(&coroutine->inside);
     coroutine->inside.uc_stack.ss_sp = coroutine->stack;
     coroutine->inside.uc_stack.ss_size = STACK_BYTES;
     coroutine->inside.uc_link = NULL;
-    address = (uintptr_t)coroutine;
-    makecontext(&coroutine->inside, (void (*)(void))enter, 2, (unsigned)(address >> 32), (unsigned)address);
+    makecontext(&coroutine->inside, (void (*)(void))enter, 2, (unsigned)((uintptr_t)coroutine >> 32),
+                (unsigned)(uintptr_t)coroutine);
+}
+
+struct coroutine *coroutine_new(struct coroutine_stable *stable, void (*main)(void *context), void *context)
+{
+    struct coroutine *coroutine = coroutine_take(stable);
+
+    coroutine->main = main;
+    coroutine->context = context;
+    coroutine->ended = false;
+    coroutine->inside_fiber = fiber_new();
+    coroutine_prepare(coroutine);
     return coroutine;
 }
 

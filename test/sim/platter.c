@@ -60,7 +60,8 @@ void inode_truncate(struct inode *inode, size_t size)
     inode_reserve(inode, size);
     for (size_t sector = size / DISK_SECTOR; sector < inode->room / DISK_SECTOR; sector++)
         inode->sectors[sector] = DIRTY;
-    memset(inode->written + size, 0, inode->room - size);
+    if (size < inode->room)
+        memset(inode->written + size, 0, inode->room - size);
     inode->written_size = size;
 }
 
