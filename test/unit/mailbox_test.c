@@ -691,6 +691,11 @@ Test(mailbox, puts_no_more_on_the_pile_than_its_peer_has_credit_for)
         memory_free(frame);
     }
     plain_write(fd, bytes, size); /* so little that the connection holds it all */
+    close(fd);
+    fd = plain_connect(port_of(1));
+    await_close(fd); /* a second, in which a reader that needed no credit would get to the end */
+    close(fd);
+    cr_assert_eq(count_lines(1, " ended: "), 0);
     await_link(1, LETTER_CONNECTED, 1);
     for (uint64_t round = 1; round <= total / 2; round++)
         cr_assert_eq(await_message(1), round);
@@ -702,7 +707,6 @@ Test(mailbox, puts_no_more_on_the_pile_than_its_peer_has_credit_for)
     mailbox_free(nodes[1].mailbox);
     log_close(nodes[1].log);
     nodes[1].mailbox = NULL;
-    close(fd);
 }
 
 /* The other direction: this test is who 1 connects to. */
