@@ -89,7 +89,7 @@ static int most_up_to_date(const struct server *server)
     int best = -1;
     for (int i = 0; i < server->config.members.count; i++) {
         const struct peer *peer = &server->peers[i];
-        if (i == server->self || peer->answered_round == 0 ||
+        if (i == server->self || !peer->connected || peer->answered_round == 0 ||
             server->now_us - peer->answered_sent_us >= server->config.election_timeout_min_us)
             continue;
         if (best < 0 || peer->answered_round > server->peers[best].answered_round ||

@@ -8,8 +8,8 @@
  * late (after a pause) count from then too, so a leader that was away does not take old answers for new ones. */
 int64_t leader_quorum_heard_us(const struct server *server);
 
-/* Tells the member that is the most up to date, and answered within the minimum election timeout, to take over
- * (dissertation, section 3.10). False where there is none. */
+/* Tells one member to take over: the most up to date of those that are connected and answered within the minimum
+ * election timeout (dissertation, section 3.10). False where there is none. */
 bool leader_hand_over(struct server *server);
 
 #endif

@@ -100,7 +100,8 @@ static void tell_start(struct node *node, const struct letter *opened)
     log_info(node->log, "Opened storage data_id=%s voted_for=%d sync_ms=%.1f made=%d", data_id,
              opened->ballot.voted_for, (double)opened->took_us / 1000, opened->made);
     if (opened->damaged >= 0)
-        log_warn(node->log, "Slot %d of the ballot was torn or damaged; the other one counted, and both are whole again",
+        log_warn(node->log,
+                 "Slot %d of the ballot was torn or damaged; the other one counted, and both are whole again",
                  opened->damaged);
 }
 

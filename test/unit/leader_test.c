@@ -210,6 +210,19 @@ Test(leader, that_hears_no_successor_stops_after_half_a_second)
     stage_close(sim);
 }
 
+Test(leader, does_not_hand_over_to_one_whose_connection_closed)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    answer_heartbeat(sim, 3, 1);
+    sim_close_peer(sim, 1, 3);
+    sim_stop(sim, 1);
+    sim_settle(sim);
+    cr_assert_not(sim_lives(sim, 1), "nobody is left to wait for");
+    stage_expect_silence(sim);
+    stage_close(sim);
+}
+
 Test(leader, that_hears_nobody_stops_at_once)
 {
     struct sim *sim = stage_open(3);

@@ -45,3 +45,33 @@ Test(readme, every_function_that_the_reading_order_names_is_defined_where_it_say
     fclose(readme);
     cr_assert_geq(named, 15, "only %d functions are named", named);
 }
+
+static bool readme_lists_event(const char *word)
+{
+    FILE *readme = fopen("README.md", "r");
+    cr_assert_not_null(readme);
+    char line[2048], cell[64], alternative[64];
+    snprintf(cell, sizeof cell, "| `%s", word);
+    snprintf(alternative, sizeof alternative, ", `%s", word);
+    bool found = false;
+    while (!found && fgets(line, sizeof line, readme) != NULL)
+        found = strncmp(line, cell, strlen(cell)) == 0 || (line[0] == '|' && strstr(line, alternative) != NULL);
+    fclose(readme);
+    return found;
+}
+
+Test(readme, every_event_that_the_code_logs_is_listed)
+{
+    FILE *events = popen("grep -rhoE '(log_(info|warn|error|debug|trace)\\(|log_put\\([^\"]*)[^\"]*\"[A-Z][A-Za-z'\\'']*' src "
+                         "| sed 's/.*\"//' | sort -u",
+                         "r");
+    cr_assert_not_null(events);
+    char word[64];
+    int count = 0;
+    while (fscanf(events, "%63s", word) == 1) {
+        cr_assert(readme_lists_event(word), "the README lists no event that begins with \"%s\"", word);
+        count++;
+    }
+    pclose(events);
+    cr_assert_geq(count, 15, "only %d events were found in the code", count);
+}
