@@ -148,6 +148,14 @@ static void heal_fire(struct event *event)
     sim_heal(the_sim);
 }
 
+/* Two draws, one after the other: within one call it would be up to the compiler which comes first. */
+static void end_in_call(struct sim *sim, const struct machine *machine)
+{
+    enum sim_end how = sim_flip_coin() ? SIM_POWER_CUT : SIM_PROCESS_DEATH;
+
+    sim_end_at_call(sim, machine->id, (uint64_t)sim_draw(sim, 1, 50), how);
+}
+
 static void do_fault_to_machine(struct swarm *swarm, enum fault fault, struct machine *machine)
 {
     struct sim *sim = swarm->sim;
@@ -162,8 +170,7 @@ static void do_fault_to_machine(struct swarm *swarm, enum fault fault, struct ma
         sim_power_cut(sim, machine->id);
         break;
     case END_IN_CALL:
-        sim_end_at_call(sim, machine->id, (uint64_t)sim_draw(sim, 1, 50),
-                        sim_flip_coin() ? SIM_POWER_CUT : SIM_PROCESS_DEATH);
+end_in_call(sim, machine);
         break;
     case FAIL_SYNC:
         sim_disk_fail_sync(sim, machine->id);
