@@ -22,8 +22,8 @@ static inline struct sockaddr_in loopback(uint16_t port)
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-/* A port from 10000 to 30000, held by the socket that comes back: it was bound without SO_REUSEADDR, so that there is no
- * second holder, and has it since, so that whoever sets it too can bind and listen. */
+/* A port from 10000 to 30000, held by the socket that comes back: it was bound without SO_REUSEADDR, so that there is
+ * no second holder, and has it since, so that whoever sets it too can bind and listen. */
 static inline int hold_port(uint16_t *port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

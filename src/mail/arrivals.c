@@ -16,7 +16,7 @@ struct arrivals {
     struct office *office;
 
     struct mutex mutex;   /* guards what follows, and shutdown of an open stream against its close */
-    struct wake room;     /* there are fewer strangers, or it was shut */
+    struct wake room;     /* somebody was admitted or left, or it was shut */
     struct arrival *open; /* those whose readers run */
     struct arrival *left; /* those whose readers have nothing more to do */
     int strangers;        /* open ones that are not admitted */

@@ -1,8 +1,8 @@
 /* arrivals.h - the connections that others have opened to us: which there are, and which of them count.
  *
  * A peer has at most one connection a channel that counts. A newer one of the same process replaces it, an older one is
- * refused, and so is one of another process of the same id while any of the old one's is open: of two processes with one
- * id, only one is heard.
+ * refused, and so is one of another process of the same id while any of the old one's is open: of two processes with
+ * one id, only one is heard.
  *
  * Threads:   the listener awaits room, starts and sweeps; each reader admits and leaves; shut and free by whoever stops
  *            the mailbox.

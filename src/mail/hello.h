@@ -1,6 +1,6 @@
 /* hello.h - the first message of a connection, in each direction: who speaks, to whom, and whether the two belong
- * together. Whoever opened the connection says its hello first; the acceptor answers with its own, which repeats channel
- * and connection number, or closes. */
+ * together. Whoever opened the connection says its hello first; the acceptor answers with its own, which repeats
+ * channel and connection number, or closes. */
 #ifndef MAIL_HELLO_H
 #define MAIL_HELLO_H
 

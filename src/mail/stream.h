@@ -1,7 +1,7 @@
 /* stream.h - a socket: bytes in both directions, in order, over TCP (IPv4 or IPv6).
  *
- * Threads:   one thread reads and one writes at a time; stream_shutdown from any. Who closes makes sure that nobody else
- *            is in a call, or about to make one.
+ * Threads:   one thread reads and one writes at a time; stream_shutdown from any. Who closes makes sure that nobody
+ *            else is in a call, or about to make one.
  * Errors:    NETWORK_ERROR and below it. EINTR and partial reads and writes are dealt with here, and no write raises
  *            SIGPIPE.
  * Keeping:   what a connection has to say leaves at once (TCP_NODELAY), and one whose other host is gone ends by itself
@@ -29,7 +29,9 @@ struct endpoint { /* an address as the kernel takes it */
 };
 
 #define ENDPOINT_TEXT_MAX 64
-const char *endpoint_format(const struct endpoint *endpoint, char *text, size_t size); /* "1.2.3.4:7101", "[::1]:7101" */
+
+/* "1.2.3.4:7101" or "[::1]:7101". Returns text. */
+const char *endpoint_format(const struct endpoint *endpoint, char *text, size_t size);
 
 /* A listening socket (SO_REUSEADDR: what a dead process left in TIME_WAIT does not bar its successor). NULL and
  * BIND_ERROR; name: how the error calls the address. */

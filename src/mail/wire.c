@@ -11,8 +11,8 @@
 
 #define FLAG_DROPPABLE 1u
 
-/* What protobuf-c unpacks into: a message and what hangs on it live on the reader's stack, so that no bytes from outside
- * make us allocate, and no path can leak. A message that needs more is refused as one that does not decode. */
+/* What protobuf-c unpacks into: a message and what hangs on it live on the reader's stack, so that no bytes from
+ * outside make us allocate, and no path can leak. A message that needs more is refused as one that does not decode. */
 struct arena {
     size_t used;
     alignas(max_align_t) uint8_t bytes[8192];

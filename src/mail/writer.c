@@ -129,8 +129,8 @@ static void attempt(struct writer *writer)
         writer->backoff_us = WRITER_BACKOFF_MIN_US;
 }
 
-/* Waits for the next attempt's time, a nudge or the stop. Random, so that peers which lost each other at the same moment
- * do not try at the same moment. */
+/* Waits for the next attempt's time, a nudge or the stop. Random, so that peers which lost each other at the same
+ * moment do not try at the same moment. */
 static void pause_between(struct writer *writer)
 {
     const struct bell *bell = outbox_bell(writer->outbox);

@@ -1,8 +1,8 @@
-/* writer.h - keeps a connection to one peer on one channel: the thread that connects, reconnects with a growing, jittered
- * backoff, and sends what the outbox could not send at once. Nobody but it opens and closes that socket.
+/* writer.h - keeps a connection to one peer on one channel: the thread that connects, reconnects with a growing,
+ * jittered backoff, and sends what the outbox could not send at once. Nobody but it opens and closes that socket.
  *
- * What it says: "Connected to 2 at host:port" and "Lost connection to 2 at host:port: reason" each time, and once, until
- * the peer is reached or the reason is another, "Can't reach 2 at host:port: reason". */
+ * What it says: "Connected to 2 at host:port" and "Lost connection to 2 at host:port: reason" each time, and once,
+ * until the peer is reached or the reason is another, "Can't reach 2 at host:port: reason". */
 #ifndef MAIL_WRITER_H
 #define MAIL_WRITER_H
 

@@ -1,5 +1,5 @@
-/* Mailboxes with real sockets on 127.0.0.1, and with them all that they are made of: listener, arrivals, handshake, reader
- * and writer. Ours is member 1; member 2 is another mailbox, or this test itself. */
+/* Mailboxes with real sockets on 127.0.0.1, and with them all that they are made of: listener, arrivals, handshake,
+ * reader and writer. Ours is member 1; member 2 is another mailbox, or this test itself. */
 #include "mail/mailbox.h"
 
 #include <dirent.h>
