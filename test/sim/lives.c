@@ -163,6 +163,7 @@ static struct life *life_begin(struct sim *sim, struct machine *machine, void (*
     life->machine = machine;
     life->number = ++sim->lives;
     life->clock_offset_us = sim_draw(sim, 1000000, 1000000000000);
+    life->clock_drift = sim_draw(sim, -sim->clock_drift_max, sim->clock_drift_max + 1);
     life->resumed_us = sim->now_us;
     machine->life = life;
     machine->end_now = false;

@@ -364,8 +364,8 @@ void network_life_ended(struct sim *sim, struct life *life, bool silently)
 
 /* ---- The mailbox ---- */
 
-struct mailbox *mailbox_start(const struct mailbox_config *config, struct pile *pile, struct log *log,
-                              struct mailraft_error *err)
+struct mailbox *mailbox_open(const struct mailbox_config *config, struct pile *pile, struct log *log,
+                             struct mailraft_error *err)
 {
     struct sim *sim = the_sim;
     struct mailbox *mailbox = memory_new(sizeof *mailbox);
@@ -376,10 +376,18 @@ struct mailbox *mailbox_start(const struct mailbox_config *config, struct pile *
     mailbox->pile = pile;
     random_bytes(&mailbox->incarnation, sizeof mailbox->incarnation);
     sim->life->mailbox = mailbox;
+    return mailbox;
+}
+
+bool mailbox_start(struct mailbox *mailbox, struct mailraft_error *err)
+{
+    struct sim *sim = the_sim;
+
+    (void)mailbox, (void)err;
     for (int i = 0; i < sim->machine_count && !sim->scripted; i++)
         if (i != sim->life->machine->position)
             path_retry(sim, path_between(sim, sim->life->machine, sim->machines[i]), 100, RETRY_US_MIN);
-    return mailbox;
+    return true;
 }
 
 void mailbox_stop(struct mailbox *mailbox)

@@ -15,6 +15,24 @@
 #define CLOCK_LOOKS_MAX 100000           /* of a thread between two waits */
 #define WALL_START_US   1767225600000000 /* 2026-01-01T00:00:00Z */
 
+/* What a life's clock shows at a moment of the simulation. */
+static int64_t life_clock_us(const struct life *life, int64_t at_us)
+{
+    return life->clock_offset_us + at_us + at_us * life->clock_drift / 1000000;
+}
+
+/* The first moment at which it shows as much. */
+static int64_t life_moment_us(const struct life *life, int64_t clock_us)
+{
+    int64_t at_us = (clock_us - life->clock_offset_us) * 1000000 / (1000000 + life->clock_drift) - 2; /* rounding */
+
+    if (at_us < the_sim->now_us)
+        at_us = the_sim->now_us;
+    while (life_clock_us(life, at_us) < clock_us)
+        at_us++;
+    return at_us;
+}
+
 /* A thread that looks at the clock again and again without ever waiting goes round in circles. */
 static void count_look(struct sim_thread *thread)
 {
@@ -27,7 +45,7 @@ int64_t clock_now_us(void)
     if (the_sim == NULL)
         return 0;
     count_look(the_sim->thread);
-    return the_sim->now_us + (the_sim->life != NULL ? the_sim->life->clock_offset_us : 0);
+    return the_sim->life != NULL ? life_clock_us(the_sim->life, the_sim->now_us) : the_sim->now_us;
 }
 
 int64_t clock_wall_us(void)
@@ -255,7 +273,7 @@ bool wake_wait_until(struct wake *wake, struct mutex *mutex, int64_t deadline_us
     self->woken = false;
     waiting_add(wake, self);
     if (deadline_us != CLOCK_NEVER)
-        event_schedule(the_sim, &self->event, deadline_us - self->life->clock_offset_us);
+        event_schedule(the_sim, &self->event, life_moment_us(self->life, deadline_us));
     thread_yield(self);
     if (!self->woken)
         waiting_remove(wake, self);

@@ -10,6 +10,8 @@
  * connections are opened again, and who only seems to lead or follow finds out. */
 #define SETTLING_US 100000
 
+#define CLOCK_DRIFT_MAX 50000 /* millionths: far more than any real clock's */
+
 enum fault {
     KILL,
     POWER_CUT,
@@ -170,7 +172,7 @@ static void do_fault_to_machine(struct swarm *swarm, enum fault fault, struct ma
         sim_power_cut(sim, machine->id);
         break;
     case END_IN_CALL:
-end_in_call(sim, machine);
+        end_in_call(sim, machine);
         break;
     case FAIL_SYNC:
         sim_disk_fail_sync(sim, machine->id);
@@ -314,6 +316,7 @@ static void swarm_draw(struct swarm *swarm)
         swarm->on[i] = sim_flip_coin();
     swarm->fault_every_us = draw_times(swarm, 0.2, 3);
     sim->wake_max_us = sim_draw(sim, 0, 50);
+    sim->clock_drift_max = sim_flip_coin() ? CLOCK_DRIFT_MAX : 0;
     draw_network(swarm);
     add_nodes(swarm, timeouts, !sim_chance(sim, 0.25));
     draw_disks(swarm, timeouts->min_us / 4);

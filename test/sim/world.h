@@ -61,6 +61,7 @@ struct life {
     struct machine *machine;
     uint64_t number; /* over all machines; never the same twice */
     int64_t clock_offset_us;
+    int64_t clock_drift; /* millionths that its clock is too fast */
     struct block *blocks;
     struct sim_thread *threads;
     struct sim_thread *first; /* the thread that the life is: when it ends, all does */
@@ -157,6 +158,7 @@ struct sim {
     struct sim_thread *thread;
     struct life *life;
 
+    int64_t clock_drift_max; /* of the clock of any life, either way, in millionths; 0 */
     int64_t wake_max_us; /* how late a woken thread may run; 0: at once */
     bool scripted;
     struct sim_network network;
