@@ -62,23 +62,24 @@ static void listener_main(void *context)
     }
 }
 
-bool listener_start(struct listener *listener, struct office *office, struct arrivals *arrivals,
-                    const struct address *address, struct mailraft_error *err)
+bool listener_open(struct listener *listener, struct office *office, struct arrivals *arrivals,
+                   const struct address *address, struct mailraft_error *err)
 {
-    listener->office = office;
-    listener->arrivals = arrivals;
+    *listener = (struct listener){.office = office, .arrivals = arrivals};
     listener->stream = listen_at(address, err);
-    if (listener->stream == NULL)
-        return false;
-    if (thread_start(&listener->thread, "listener", listener_main, listener, err))
-        return true;
-    stream_close(listener->stream);
-    return false;
+    return listener->stream != NULL;
+}
+
+bool listener_start(struct listener *listener, struct mailraft_error *err)
+{
+    listener->runs = thread_start(&listener->thread, "listener", listener_main, listener, err);
+    return listener->runs;
 }
 
 void listener_stop(struct listener *listener)
 {
     stream_shutdown(listener->stream);
-    thread_join(&listener->thread);
+    if (listener->runs)
+        thread_join(&listener->thread);
     stream_close(listener->stream);
 }

@@ -9,14 +9,19 @@ struct listener {
     struct arrivals *arrivals;
     struct stream *stream;
     struct thread thread;
+    bool runs;
 };
 
-/* Binds, so that from here on others can connect, and starts its thread. BIND_ERROR and other NETWORK_ERRORs, or
- * SERVER_ERROR. */
-bool listener_start(struct listener *listener, struct office *office, struct arrivals *arrivals,
-                    const struct address *address, struct mailraft_error *err);
+/* Binds, so that from here on others can connect, though nobody speaks to them yet. BIND_ERROR and other
+ * NETWORK_ERRORs. */
+bool listener_open(struct listener *listener, struct office *office, struct arrivals *arrivals,
+                   const struct address *address, struct mailraft_error *err);
 
-/* After the office's stop bell has rung and the arrivals were shut: joins the thread and closes the socket. */
+/* Starts its thread. SERVER_ERROR. */
+bool listener_start(struct listener *listener, struct mailraft_error *err);
+
+/* After the office's stop bell has rung and the arrivals were shut: joins the thread, if it runs, and closes the
+ * socket. */
 void listener_stop(struct listener *listener);
 
 #endif

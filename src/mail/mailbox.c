@@ -87,28 +87,24 @@ static bool start_writers(struct mailbox *mailbox, struct mailraft_error *err)
     return true;
 }
 
-struct mailbox *mailbox_start(const struct mailbox_config *config, struct pile *pile, struct log *log,
-                              struct mailraft_error *err)
+struct mailbox *mailbox_open(const struct mailbox_config *config, struct pile *pile, struct log *log,
+                             struct mailraft_error *err)
 {
     struct mailbox *mailbox = mailbox_new(config, pile, log, err);
 
     if (mailbox == NULL)
         return NULL;
     mailbox->arrivals = arrivals_new(&mailbox->office);
-    if (!listener_start(&mailbox->listener, &mailbox->office, mailbox->arrivals, &config->listen, err))
-        goto free;
-    if (!start_writers(mailbox, err))
-        goto stop;
-    return mailbox;
-
-stop:
-    mailbox_stop(mailbox);
-    mailbox_free(mailbox);
-    return NULL;
-free:
+    if (listener_open(&mailbox->listener, &mailbox->office, mailbox->arrivals, &config->listen, err))
+        return mailbox;
     arrivals_free(mailbox->arrivals);
     mailbox_free(mailbox);
     return NULL;
+}
+
+bool mailbox_start(struct mailbox *mailbox, struct mailraft_error *err)
+{
+    return listener_start(&mailbox->listener, err) && start_writers(mailbox, err);
 }
 
 void mailbox_send(struct mailbox *mailbox, raft_id to, const struct message *message, bool droppable)

@@ -28,10 +28,13 @@ struct mailbox_config {
     struct data_id data_id;   /* ours */
 };
 
-/* Binds, listens and starts the threads. The pile and the log are borrowed until mailbox_stop. NULL and BIND_ERROR,
- * NETWORK_ERROR or SERVER_ERROR otherwise. */
-struct mailbox *mailbox_start(const struct mailbox_config *config, struct pile *pile, struct log *log,
-                              struct mailraft_error *err);
+/* Binds and listens: peers can connect, and wait. The pile and the log are borrowed until mailbox_stop, which is owed
+ * from here on. NULL and BIND_ERROR or NETWORK_ERROR otherwise. */
+struct mailbox *mailbox_open(const struct mailbox_config *config, struct pile *pile, struct log *log,
+                             struct mailraft_error *err);
+
+/* Starts the threads: from here on mail comes and goes. SERVER_ERROR where one cannot be started. */
+bool mailbox_start(struct mailbox *mailbox, struct mailraft_error *err);
 
 /* Hands a message to the outbox of a member. droppable: may be thrown away when the outbox is full. */
 void mailbox_send(struct mailbox *mailbox, raft_id to, const struct message *message, bool droppable);

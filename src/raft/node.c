@@ -74,7 +74,7 @@ static struct letter *await_storage(struct node *node, struct mailraft_error *er
     return NULL;
 }
 
-static bool start_mailbox(struct node *node, const struct letter *opened, struct mailraft_error *err)
+static bool open_mailbox(struct node *node, const struct letter *opened, struct mailraft_error *err)
 {
     struct mailbox_config *config = memory_new(sizeof *config);
     config->id = node->config.id;
@@ -82,7 +82,7 @@ static bool start_mailbox(struct node *node, const struct letter *opened, struct
     config->listen = node->config.listen;
     config->data_id = opened->data_id;
     snprintf(config->cluster_name, sizeof config->cluster_name, "%s", node->config.cluster_name);
-    node->mailbox = mailbox_start(config, node->pile, node->log, err);
+    node->mailbox = mailbox_open(config, node->pile, node->log, err);
     memory_free(config);
     return node->mailbox != NULL;
 }
@@ -107,8 +107,10 @@ static void tell_start(struct node *node, const struct letter *opened)
 
 static bool serve(struct node *node, const struct letter *opened, struct mailraft_error *err)
 {
-    tell_start(node, opened); /* before the mailbox's threads have anything to tell */
-    if (!start_mailbox(node, opened, err))
+    if (!open_mailbox(node, opened, err))
+        return false;
+    tell_start(node, opened);
+    if (!mailbox_start(node->mailbox, err))
         return false;
     server_init(&node->server, &node->config, node->pile, node->log, node->scribe, node->mailbox, opened->ballot,
                 opened->took_us);

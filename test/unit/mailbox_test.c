@@ -64,8 +64,9 @@ static void start(int id)
     node->pile = pile_new();
     node->log = log_open(node->file, id, LOG_DEBUG, &err);
     cr_assert_not_null(node->log);
-    node->mailbox = mailbox_start(&node->config, node->pile, node->log, &err);
+    node->mailbox = mailbox_open(&node->config, node->pile, node->log, &err);
     cr_assert_not_null(node->mailbox, "%s", err.message);
+    cr_assert(mailbox_start(node->mailbox, &err), "%s", err.message);
 }
 
 static void stop(int id)
@@ -322,7 +323,7 @@ Test(mailbox, that_cannot_bind_says_so_and_leaves_nothing_behind)
 
     node->pile = pile_new();
     node->log = log_open(node->file, 1, LOG_DEBUG, &err);
-    cr_assert_null(mailbox_start(&node->config, node->pile, node->log, &err));
+    cr_assert_null(mailbox_open(&node->config, node->pile, node->log, &err));
     cr_assert(error_is(&err, &BIND_ERROR));
     snprintf(expected, sizeof expected, "Couldn't bind to 127.0.0.1:%u: Address already in use", port_of(1));
     cr_assert_str_eq(err.message, expected);
