@@ -224,6 +224,7 @@ int main(int argc, char **argv)
             jobs = atol(optarg);
             break;
         case 's':
+            setvbuf(stdout, NULL, _IOLBF, 0); /* all of it is there when an assertion ends the process */
             swarm_run(strtoull(optarg, NULL, 10), stdout);
             return 0;
         case 'f':
