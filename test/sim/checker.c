@@ -1,5 +1,5 @@
-/* What must hold in every run, whatever fails: checked at the moment it could be broken, against what the checker itself
- * has noted (never against the servers' memory). The numbers are those of the paper's Figure 3 and of Figure 2.
+/* What must hold in every run, whatever fails (the paper's Figures 2 and 3): checked at the moment it could be broken,
+ * against what the checker itself has noted, never against the servers' memory.
  *
  *   - Election safety: at most one leader in a term, ever.
  *   - A leader has the durable votes of a majority in its term.

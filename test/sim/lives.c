@@ -230,8 +230,8 @@ static void life_end(struct sim *sim, struct life *life, bool silently)
     memset(machine->links, 0, sizeof machine->links);
 }
 
-/* The first thread has returned. A thread that was abandoned (a scribe that is stuck in the disk) ends with its process,
- * and so does what it uses, also when it came back from the disk meanwhile; otherwise nothing may be left. */
+/* The first thread has returned. A thread that was abandoned (a scribe that is stuck in the disk) ends with its
+ * process, and so does what it uses, also when it came back from the disk meanwhile; otherwise nothing may be left. */
 static void life_ended_by_itself(struct sim *sim, struct life *life)
 {
     if (life->threads != NULL && !life->threads->abandoned)

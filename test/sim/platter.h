@@ -1,8 +1,8 @@
 /* platter.h - what stands on a machine's disk: of each sector, name and size, what was written and what was synced.
  *
- * A process that dies leaves what was written. A power cut leaves, of everything that was not synced, the old or the new
- * state, each by a draw of its own. After a failed sync, what was to be synced is lost at the next power cut unless it
- * is written again, though reading shows it. */
+ * A process that dies leaves what was written. A power cut leaves, of everything that was not synced, the old or the
+ * new state, each by a draw of its own. After a failed sync, what was to be synced is lost at the next power cut unless
+ * it is written again, though reading shows it. */
 #ifndef SIM_PLATTER_H
 #define SIM_PLATTER_H
 

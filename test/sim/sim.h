@@ -34,7 +34,7 @@ void sim_add_cluster(struct sim *sim, int count); /* nodes 1 to count as sim_con
 
 void sim_stop(struct sim *sim, raft_id id);      /* as SIGTERM does: node_stop. It ends by itself, in its time */
 void sim_kill(struct sim *sim, raft_id id);      /* as kill -9 does: what was written stays, synced or not */
-void sim_power_cut(struct sim *sim, raft_id id); /* each unsynced sector, name and size keeps its old or its new state */
+void sim_power_cut(struct sim *sim, raft_id id); /* each unsynced sector, name and size stays old or becomes new */
 void sim_restart(struct sim *sim, raft_id id);   /* a new life with the same config; the machine has none now */
 void sim_pause(struct sim *sim, raft_id id);     /* as SIGSTOP does: mail gathers in its sockets */
 void sim_resume(struct sim *sim, raft_id id);    /* what is due runs first, then the mail comes in, over a few ms */

@@ -1,5 +1,5 @@
-/* base/disk.h: the calls, on the disk of the machine whose life calls. Each takes time, and other threads run meanwhile;
- * a life that ends within a call leaves a part of what the call was to do. */
+/* base/disk.h: the calls, on the disk of the machine whose life calls. Those that change something take time, and other
+ * threads run meanwhile; a life that ends within a call leaves a part of what the call was to do. */
 #include "base/disk.h"
 
 #include <assert.h>
