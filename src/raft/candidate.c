@@ -85,18 +85,6 @@ static void go_on(struct server *server)
         ask_votes(server);
 }
 
-static void log_answer(struct server *server, const char *what)
-{
-    const struct message *answer = server->message;
-    char text[100];
-    enum log_level level = is_told(server) ? LOG_INFO : LOG_DEBUG;
-    if (answer->vote_granted)
-        log_put(server->log, level, "Reading mail from %d %s granted: 1", answer->server_id, what);
-    else
-        log_put(server->log, level, "Reading mail from %d %s granted: 0 reason=\"%s\"", answer->server_id, what,
-                message_refusal_describe(answer, text, sizeof text));
-}
-
 /* Whether those that may still grant are too few. Nothing more is expected of a member that has no connection to us. */
 static bool is_lost(const struct server *server)
 {
@@ -112,7 +100,8 @@ static bool is_lost(const struct server *server)
 static void enter_answer(struct server *server, const char *what)
 {
     uint32_t voter = 1U << members_find(&server->config.members, server->message->server_id);
-    log_answer(server, what);
+    vote_log(server, is_told(server) ? LOG_INFO : LOG_DEBUG, "Reading mail from", server->message->server_id, what,
+             server->message);
     if (server->message->vote_granted)
         server->granted |= voter;
     else
@@ -213,7 +202,8 @@ static void start_over(struct server *server)
 {
     server->rounds_failed++;
     if (is_told(server))
-        log_info(server->log, "Pre-vote! cause=\"election timeout, %s granted %d/%d\" term_wanted=%llu",
+        log_info(server->log, "Pre-vote! cause=\"%s, %s granted %d/%d\" term_wanted=%llu",
+                 server->round_lost ? "round lost" : "election timeout",
                  server->phase == VOTING ? "votes" : "pre-votes", __builtin_popcount(server->granted),
                  server->config.members.count, (unsigned long long)server->current_term + 1);
     else

@@ -15,19 +15,34 @@ int64_t leader_quorum_heard_us(const struct server *server)
     return members_quorum_reached(&server->config.members, heard_us);
 }
 
+/* Of the members that answer: what one that is gone took at its end would slow every election down for ever. */
 static uint32_t round_trip_max_us(const struct server *server)
 {
     int64_t max_us = 0;
-    for (int i = 0; i < server->config.members.count; i++)
-        if (server->peers[i].round_trip_us > max_us)
-            max_us = server->peers[i].round_trip_us;
+    for (int i = 0; i < server->config.members.count; i++) {
+        const struct peer *peer = &server->peers[i];
+        if (server->now_us - peer->answered_sent_us < server->config.election_timeout_max_us &&
+            peer->round_trip_us > max_us)
+            max_us = peer->round_trip_us;
+    }
     return max_us < UINT32_MAX ? (uint32_t)max_us : UINT32_MAX;
+}
+
+/* Begins a new round, unless the last one began so lately that ROUNDS_KEPT such rounds would not outlast the timeout
+ * within which an answer counts. Then these heartbeats belong to that one, and count as sent when it began. */
+static void number_round(struct server *server)
+{
+    int64_t least_us = server->config.election_timeout_max_us / (ROUNDS_KEPT / 2);
+    int64_t began_us = server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT];
+    if (server->heartbeat_round > 0 && server->now_us - began_us < least_us)
+        return;
+    server->heartbeat_round++;
+    server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT] = server->now_us;
 }
 
 static void send_heartbeats(struct server *server)
 {
-    server->heartbeat_round++;
-    server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT] = server->now_us;
+    number_round(server);
     server->heartbeat_due_us = server->now_us + server->config.heartbeat_us;
     struct message request = {.type_of_message = REQUEST_APPEND_ENTRIES,
                               .curr_term = server->current_term,
@@ -133,16 +148,13 @@ static int64_t next_deadline_us(const struct server *server)
 void lead(struct server *server)
 {
     while (server->role == LEADER && !server->stopping) {
-        if (!server->handing_over && server->now_us >= server->heartbeat_due_us && check_quorum(server))
-            send_heartbeats(server);
-        if (server->role != LEADER)
-            break;
         switch (server_take_mail(server, next_deadline_us(server))) {
         case MAIL_MESSAGE:
             handle_message(server);
             break;
-        case MAIL_DEADLINE:
-            check_quorum(server);
+        case MAIL_DEADLINE: /* only then: letters that came before it may hold the answers that are missed */
+            if (check_quorum(server) && server->now_us >= server->heartbeat_due_us)
+                send_heartbeats(server);
             break;
         case MAIL_CHANGED:
             break;

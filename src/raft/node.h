@@ -11,7 +11,7 @@
 #include "base/disk.h"
 #include "mail/mailbox.h"
 
-#define NODE_SCRIBE_WAIT_US 300000
+#define NODE_SCRIBE_WAIT_US 150000
 
 struct node_config {
     raft_id id;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "raft/leader.h"
 #include "raft/members.h"
 #include "raft/timer.h"
@@ -27,6 +28,7 @@ void server_init(struct server *server, const struct node_config *config, struct
                               .ballot_sync_us = ballot_sync_us,
                               .role = FOLLOWER,
                               .leader_id = NO_ONE,
+                              .campaign_round = (uint64_t)random_between(1, INT64_MAX / 2),
                               .now_us = clock_now_us()};
     assert(server->self >= 0);
     for (int i = 0; i < config->members.count; i++)
@@ -202,13 +204,23 @@ void server_keep_mail(struct server *server)
     server->letter = NULL; /* server->message may be read until mail is taken again: the letter is on our own pile */
 }
 
+/* A voter that does not adopt our term, since it hears a leader, or since a pre-vote is of no term, refuses us from a
+ * term below ours: the one stale answer that is not about something that is over. */
+static bool is_refusal_from_below(const struct server *server)
+{
+    const struct message *message = server->message;
+    return server->role == CANDIDATE && !message->vote_granted && message->round == server->campaign_round &&
+           (message->type_of_message == RESPONSE_PRE_VOTE || message->type_of_message == RESPONSE_VOTE) &&
+           message->curr_term < server->current_term;
+}
+
 static enum mail sort_by_term(struct server *server)
 {
     const struct message *message = server->message;
     bool granted_pre_vote = message->type_of_message == RESPONSE_PRE_VOTE && message->vote_granted;
     if (granted_pre_vote) /* names the term that we asked about */
         return message->curr_term == server->current_term + 1 ? MAIL_MESSAGE : MAIL_CHANGED;
-    if (message->curr_term == server->current_term)
+    if (message->curr_term == server->current_term || is_refusal_from_below(server))
         return MAIL_MESSAGE;
     if (message->curr_term < server->current_term)
         refuse_stale(server);

@@ -106,7 +106,8 @@ struct server {
     /* Candidate. */
     enum campaign_phase phase;
     bool transfer;              /* told to take over: no pre-vote in this round, and its vote requests say so */
-    uint64_t campaign_round;    /* numbers each round of pre-votes or votes; answers echo it */
+    uint64_t campaign_round;    /* numbers each round of pre-votes or votes; answers echo it. Begins at random, so that
+                                 * an answer that was meant for an earlier life is not taken for one to this */
     uint32_t granted;           /* members that granted in this round, one bit a position, our own included */
     uint32_t refused;           /* members that refused in this round */
     int64_t campaign_began_us;  /* when we stopped being a follower */
@@ -116,7 +117,7 @@ struct server {
 
     /* Leader. */
     int64_t heartbeat_due_us;
-    uint64_t heartbeat_round;   /* numbers each round of heartbeats, from 1 in each term */
+    uint64_t heartbeat_round;   /* numbers the rounds of heartbeats, from 1 in each term */
     int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT */
 
     /* Stopping. */

@@ -42,14 +42,20 @@ static enum refusal pre_vote_refusal(const struct server *server, int64_t *detai
     return log_is_behind(server, server->message) ? REFUSAL_LOG_BEHIND : REFUSAL_NONE;
 }
 
+void vote_log(const struct server *server, enum log_level level, const char *deed, raft_id peer, const char *what,
+              const struct message *answer)
+{
+    char reason[100];
+    if (answer->vote_granted)
+        log_put(server->log, level, "%s %d %s granted: 1", deed, peer, what);
+    else
+        log_put(server->log, level, "%s %d %s granted: 0 reason=\"%s\"", deed, peer, what,
+                message_refusal_describe(answer, reason, sizeof reason));
+}
+
 static void answer(struct server *server, struct message *answer, const char *what, enum log_level level)
 {
-    char text[100];
-    if (answer->refusal == REFUSAL_NONE)
-        log_put(server->log, level, "Sent mail to %d %s granted: 1", server->message->server_id, what);
-    else
-        log_put(server->log, level, "Sent mail to %d %s granted: 0 reason=\"%s\"", server->message->server_id, what,
-                message_refusal_describe(answer, text, sizeof text));
+    vote_log(server, level, "Sent mail to", server->message->server_id, what, answer);
     server_answer(server, answer);
 }
 

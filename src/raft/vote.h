@@ -9,7 +9,8 @@
  * the minimum election timeout and has not closed its connection since. */
 bool vote_leader_lives(const struct server *server);
 
-/* Answers server->message, a REQUEST_PRE_VOTE. Changes nothing. */
+/* Answers server->message, a REQUEST_PRE_VOTE. Changes no term and no vote; on a hint, to grant one puts our own standing
+ * off. */
 void vote_answer_pre_vote(struct server *server);
 
 /* For server->message, a REQUEST_VOTE of a higher term: whether a living leader is the reason to refuse it, without
@@ -19,6 +20,11 @@ bool vote_is_disruptive(const struct server *server);
 /* Why server->message, a REQUEST_VOTE, gets no vote from us once we are in its term; REFUSAL_NONE when it does.
  * voted_for: whom we chose in that term. detail: as in struct message. */
 enum refusal vote_refusal(const struct server *server, raft_id voted_for, int64_t *detail);
+
+/* One line: "Sent mail to 3 vote granted: 0 reason=...". deed: "Sent mail to" or "Reading mail from"; what: "vote" or
+ * "pre-vote". */
+void vote_log(const struct server *server, enum log_level level, const char *deed, raft_id peer, const char *what,
+              const struct message *answer);
 
 /* Answers server->message, a REQUEST_VOTE, with a refusal. */
 void vote_refuse(struct server *server, enum refusal refusal, int64_t detail);

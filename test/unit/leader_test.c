@@ -233,3 +233,63 @@ Test(leader, that_hears_nobody_stops_at_once)
     cr_assert(sim_ended_well(sim, 1, NULL));
     stage_close(sim);
 }
+
+Test(leader, reads_all_that_came_before_its_deadline_before_it_gives_up)
+{
+    struct sim *sim = stage_open(5);
+    stage_leader(sim);
+    stage_deliver(sim, RESPONSE_APPEND_ENTRIES, 2, 0); /* so that the connections are open */
+    stage_deliver(sim, RESPONSE_APPEND_ENTRIES, 3, 0);
+    sim_run_us(sim, 50 * US); /* round 2 */
+    sim_pause(sim, 1);
+    sim_run_us(sim, 255 * US); /* more than the maximum timeout after it began to lead */
+    for (raft_id peer = 2; peer <= 3; peer++) {
+        struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, peer, 1);
+        answer.round = 2;
+        sim_put(sim, 1, &answer);
+    }
+    sim_resume(sim, 1);
+    sim_run_us(sim, 30 * US);
+    cr_assert_eq(stage_server(sim)->role, LEADER, "two answers make a majority of five, the first alone does not");
+    stage_close(sim);
+}
+
+Test(leader, an_answer_counts_as_long_as_the_timeout_however_many_heartbeats_left_since)
+{
+    static struct node_config config;
+    sim_configure(&config, 1, 3);
+    config.heartbeat_us = US;
+    config.election_timeout_min_us = 2000 * US;
+    config.election_timeout_max_us = 4000 * US;
+    struct sim *sim = stage_open_with(&config);
+    sim_run_us(sim, 4000 * US);
+    struct message vote = stage_vote(sim, RESPONSE_PRE_VOTE, 2, 1, true);
+    sim_deliver(sim, 1, &vote);
+    vote = stage_vote(sim, RESPONSE_VOTE, 2, 1, true);
+    sim_deliver(sim, 1, &vote);
+    cr_assert_eq(stage_server(sim)->role, LEADER);
+    uint64_t round = stage_server(sim)->heartbeat_round;
+    sim_run_us(sim, 300 * US);
+    answer_heartbeat(sim, 2, round);
+    cr_assert_eq(stage_server(sim)->peers[1].answered_round, round);
+    cr_assert_gt(stage_server(sim)->heartbeat_round, round);
+    stage_close(sim);
+}
+
+Test(leader, does_not_tell_for_ever_how_long_one_took_that_is_gone)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_run_us(sim, 45 * US);
+    answer_heartbeat(sim, 3, 1); /* its last word */
+    sim_run_us(sim, 10 * US);
+    for (uint64_t round = 2; round < 20; round++) { /* the other takes 5 ms */
+        answer_heartbeat(sim, 2, round);
+        sim_forget_sent(sim, 1);
+        sim_run_us(sim, 50 * US);
+        if (round == 2)
+            cr_assert_geq(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).round_trip_max_us, 45 * US);
+    }
+    cr_assert_lt(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).round_trip_max_us, 10 * US);
+    stage_close(sim);
+}

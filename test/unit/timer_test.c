@@ -215,6 +215,27 @@ Test(timer, a_round_that_cannot_be_won_any_more_is_not_waited_for_on_a_hint)
     stage_close(sim);
 }
 
+Test(timer, a_refusal_counts_though_its_voter_is_in_a_lower_term)
+{
+    struct sim *sim = stage_open(3);
+    stage_deliver(sim, RESPONSE_APPEND_ENTRIES, 2, 7); /* our term; 2 and 3 may be behind */
+    stage_pre_candidate(sim);
+    struct message refusal = stage_vote(sim, RESPONSE_PRE_VOTE, 3, 4, false);
+    refusal.refusal = REFUSAL_LEADER_LIVES;
+    refusal.refusal_detail = 9;
+    sim_deliver(sim, 1, &refusal);
+    cr_assert_eq(stage_server(sim)->refused, 4U);
+    cr_assert(sim_log_has(sim, 1, "Reading mail from 3 pre-vote granted: 0 reason=\"heard the leader 9 ms ago\""));
+    struct message vote = stage_vote(sim, RESPONSE_PRE_VOTE, 2, 8, true);
+    sim_deliver(sim, 1, &vote);
+    cr_assert_eq(stage_server(sim)->phase, VOTING);
+    refusal = stage_vote(sim, RESPONSE_VOTE, 3, 7, false);
+    sim_deliver(sim, 1, &refusal);
+    cr_assert_eq(stage_server(sim)->refused, 4U);
+    cr_assert_eq(stage_server(sim)->current_term, 8);
+    stage_close(sim);
+}
+
 Test(timer, without_fast_failover_a_closed_connection_changes_nothing)
 {
     struct sim *sim = follower_with(false);
