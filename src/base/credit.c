@@ -1,5 +1,4 @@
-/* A sender's credit, which pile.h promises: it stands on the sender's side and knows nothing of piles. */
-#include "base/pile.h"
+#include "base/credit.h"
 
 #include "base/clock.h"
 #include "base/memory.h"

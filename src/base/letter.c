@@ -1,7 +1,7 @@
 #include "base/letter.h"
 
+#include "base/credit.h"
 #include "base/memory.h"
-#include "base/pile.h"
 
 struct letter *letter_new(enum letter_kind kind)
 {

@@ -1,8 +1,15 @@
-/* member.h - who belongs to the cluster and where they are reached: the list that a config gives. */
+/* member.h - a cluster: its name, who belongs to it and where they are reached, as a config gives them. */
 #ifndef BASE_MEMBER_H
 #define BASE_MEMBER_H
 
 #include "base/message.h"
+
+#define CLUSTER_NAME_MAX 65 /* bytes, the final zero included */
+#define CLUSTER_UUID_SIZE 16
+
+struct cluster_uuid { /* made when a cluster is born; all zeros: none yet */
+    uint8_t bytes[CLUSTER_UUID_SIZE];
+};
 
 #define ADDRESS_HOST_MAX 256 /* bytes, the final zero included */
 

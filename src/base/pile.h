@@ -6,7 +6,7 @@
  *            order they were put. Client letters come in portions, between which the other lanes are looked at.
  *            New mail is collected, all lanes at once, when the inner and control letters collected before are gone: one
  *            of a higher lane may so come after a lower one that was collected earlier.
- * Bounds:    putting never waits and never fails; what may grow without end is bounded by its sender's credit.
+ * Bounds:    putting never waits and never fails; what may grow without end is bounded by its sender's credit (credit.h).
  *
  * A deadline waits for nobody and is never early: letters of the control and inner lanes that were put before it are
  * handed out before it fires; those put after it, and client letters, never delay it. A take that finds its deadline
@@ -36,17 +36,5 @@ struct letter *pile_take(struct pile *pile, enum lane upto, int64_t deadline_us,
 void pile_put_back(struct pile *pile, enum lane lane, struct letter *letter);
 
 void pile_close(struct pile *pile); /* wakes the owner; closing twice is harmless */
-
-/* A sender's credit: how many bytes it may have on a pile. Give and close from any thread, take from the sender. */
-struct credit;
-
-struct credit *credit_new(size_t bytes);
-void credit_free(struct credit *credit); /* once no letter refers to it and nobody takes from it */
-
-/* Waits until some credit is left, then takes bytes from it (it may go below zero: one letter is always possible).
- * False when the credit was closed. */
-bool credit_take(struct credit *credit, size_t bytes);
-void credit_give(struct credit *credit, size_t bytes);
-void credit_close(struct credit *credit);
 
 #endif

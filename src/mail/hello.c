@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 
-void identity_init(struct identity *self, const struct mailbox_config *config)
+void speaker_init(struct speaker *self, const struct mailbox_config *config)
 {
     memset(self, 0, sizeof *self);
     self->id = config->id;
@@ -18,7 +18,7 @@ void identity_init(struct identity *self, const struct mailbox_config *config)
         random_bytes(&self->incarnation, sizeof self->incarnation);
 }
 
-void hello_make(struct hello *hello, const struct identity *self, raft_id receiver, enum channel channel,
+void hello_make(struct hello *hello, const struct speaker *self, raft_id receiver, enum channel channel,
                 uint64_t connection)
 {
     *hello = (struct hello){
@@ -47,7 +47,7 @@ static bool check_version(const struct hello *hello, uint32_t *version, struct m
     return true;
 }
 
-static bool check_cluster(const struct hello *hello, const struct identity *self, struct mailraft_error *err)
+static bool check_cluster(const struct hello *hello, const struct speaker *self, struct mailraft_error *err)
 {
     static const struct cluster_uuid NONE;
     const struct cluster_uuid *theirs = &hello->cluster_uuid, *ours = &self->cluster_uuid;
@@ -63,7 +63,7 @@ static bool check_cluster(const struct hello *hello, const struct identity *self
     return true;
 }
 
-static bool check_ends(const struct hello *hello, const struct identity *self, struct mailraft_error *err)
+static bool check_ends(const struct hello *hello, const struct speaker *self, struct mailraft_error *err)
 {
     if (hello->receiver != self->id)
         return error_raise(err, &PROTOCOL_ERROR, "it means %" PRId32 ", and we are %" PRId32, hello->receiver,
@@ -77,7 +77,7 @@ static bool check_ends(const struct hello *hello, const struct identity *self, s
     return true;
 }
 
-bool hello_check(const struct hello *hello, const struct identity *self, uint32_t *version, struct mailraft_error *err)
+bool hello_check(const struct hello *hello, const struct speaker *self, uint32_t *version, struct mailraft_error *err)
 {
     if (!check_version(hello, version, err) || !check_cluster(hello, self, err) || !check_ends(hello, self, err))
         return false;

@@ -13,12 +13,6 @@
 
 #define CHANNEL_COUNT 2 /* values of enum channel */
 
-#define CLUSTER_UUID_SIZE 16
-
-struct cluster_uuid { /* made when a cluster is born; all zeros: none yet */
-    uint8_t bytes[CLUSTER_UUID_SIZE];
-};
-
 struct hello { /* as it was said: only hello_check tells whether it makes sense */
     uint32_t version_lowest, version_highest;
     char cluster_name[CLUSTER_NAME_MAX];
@@ -31,8 +25,8 @@ struct hello { /* as it was said: only hello_check tells whether it makes sense 
     uint64_t members_checksum;
 };
 
-/* What a member says of itself in every hello. Fixed while its mailbox runs. */
-struct identity {
+/* Who speaks: what a member says of itself in every hello. Fixed while its mailbox runs. */
+struct speaker {
     raft_id id;
     char cluster_name[CLUSTER_NAME_MAX];
     struct cluster_uuid cluster_uuid;
@@ -43,14 +37,14 @@ struct identity {
 };
 
 /* Draws the incarnation. */
-void identity_init(struct identity *self, const struct mailbox_config *config);
+void speaker_init(struct speaker *self, const struct mailbox_config *config);
 
-void hello_make(struct hello *hello, const struct identity *self, raft_id receiver, enum channel channel,
+void hello_make(struct hello *hello, const struct speaker *self, raft_id receiver, enum channel channel,
                 uint64_t connection);
 
 /* Whether somebody else's hello is one that we answer, and which version the connection uses. PROTOCOL_ERROR otherwise,
  * whose message goes on from "refused: ". */
-bool hello_check(const struct hello *hello, const struct identity *self, uint32_t *version, struct mailraft_error *err);
+bool hello_check(const struct hello *hello, const struct speaker *self, uint32_t *version, struct mailraft_error *err);
 
 /* For whoever opened the connection: whether answer, which has passed hello_check, comes from the member that ours was
  * meant for, and belongs to this connection. */

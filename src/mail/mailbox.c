@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/credit.h"
 #include "base/memory.h"
 #include "mail/listener.h"
 #include "mail/writer.h"
@@ -48,7 +49,7 @@ static struct mailbox *mailbox_new(const struct mailbox_config *config, struct p
         memory_free(mailbox);
         return NULL;
     }
-    identity_init(&office->self, config);
+    speaker_init(&office->self, config);
     office->pile = pile;
     office->log = log;
     complaints_init(&office->complaints, log);

@@ -16,8 +16,6 @@
 #include "base/member.h"
 #include "base/pile.h"
 
-#define CLUSTER_NAME_MAX 65 /* bytes, the final zero included */
-
 struct mailbox;
 
 struct mailbox_config {

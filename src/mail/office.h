@@ -8,7 +8,7 @@
 #include "mail/outbox.h"
 
 struct office {
-    struct identity self;
+    struct speaker self;
     struct pile *pile; /* the server's; borrowed */
     struct log *log;   /* borrowed */
     struct complaints complaints;

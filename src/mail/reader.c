@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "base/credit.h"
 #include "base/memory.h"
 #include "mail/handshake.h"
 
@@ -19,7 +20,7 @@ struct reader {
 /* Hears the hello of whoever connected, and answers it. */
 static bool greet(struct arrival *arrival, struct hello *theirs, struct mailraft_error *err)
 {
-    const struct identity *self = &arrival->office->self;
+    const struct speaker *self = &arrival->office->self;
     int64_t deadline_us = clock_now_us() + HANDSHAKE_US;
     struct hello ours;
     uint32_t version;

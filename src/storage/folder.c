@@ -183,7 +183,7 @@ static bool make_identity(const struct folder *folder, const struct identity *ow
     char made[PATH_MAX_BYTES], path[PATH_MAX_BYTES];
     struct identity identity = *owner;
     random_bytes(identity.data_id.bytes, sizeof identity.data_id.bytes);
-    memset(identity.cluster_uuid, 0, sizeof identity.cluster_uuid);
+    memset(&identity.cluster_uuid, 0, sizeof identity.cluster_uuid);
     return identity_write(path_of(folder, "identity.tmp", made), &identity, err) &&
            disk_rename(made, path_of(folder, "identity", path), err);
 }

@@ -8,7 +8,7 @@
 #define MAGIC   0x544e4449u /* "IDNT" */
 #define VERSION 1u
 
-#define NAME_BYTES 64
+#define NAME_BYTES (CLUSTER_NAME_MAX - 1) /* the final zero is not stored */
 
 enum {
     AT_MAGIC = 0,
@@ -33,7 +33,7 @@ static void encode(uint8_t *bytes, const struct identity *identity)
     bytes_put_u32(bytes + AT_NODE_ID, (uint32_t)identity->node_id);
     bytes_put_u32(bytes + AT_NAME_LENGTH, (uint32_t)name_length);
     memcpy(bytes + AT_DATA_ID, identity->data_id.bytes, DATA_ID_SIZE);
-    memcpy(bytes + AT_CLUSTER_UUID, identity->cluster_uuid, sizeof identity->cluster_uuid);
+    memcpy(bytes + AT_CLUSTER_UUID, identity->cluster_uuid.bytes, CLUSTER_UUID_SIZE);
     memcpy(bytes + AT_NAME, identity->cluster_name, name_length);
     bytes_put_u64(bytes + AT_CHECKSUM, bytes_checksum(bytes, AT_CHECKSUM));
 }
@@ -55,7 +55,7 @@ static bool decode(const uint8_t *bytes, size_t size, struct identity *identity)
         return false;
     *identity = (struct identity){.node_id = (raft_id)bytes_get_u32(bytes + AT_NODE_ID)};
     memcpy(identity->data_id.bytes, bytes + AT_DATA_ID, DATA_ID_SIZE);
-    memcpy(identity->cluster_uuid, bytes + AT_CLUSTER_UUID, sizeof identity->cluster_uuid);
+    memcpy(identity->cluster_uuid.bytes, bytes + AT_CLUSTER_UUID, CLUSTER_UUID_SIZE);
     memcpy(identity->cluster_name, bytes + AT_NAME, name_length);
     return true;
 }

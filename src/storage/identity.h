@@ -18,15 +18,13 @@
 #define STORAGE_IDENTITY_H
 
 #include "base/disk.h"
-#include "base/message.h"
-
-#define IDENTITY_NAME_MAX 65 /* bytes of a cluster's name, the final zero included */
+#include "base/member.h"
 
 struct identity {
     raft_id node_id;
-    char cluster_name[IDENTITY_NAME_MAX];
+    char cluster_name[CLUSTER_NAME_MAX];
     struct data_id data_id;
-    uint8_t cluster_uuid[16];
+    struct cluster_uuid cluster_uuid;
 };
 
 /* Writes a file and syncs it. Its name is the caller's to make last. */

@@ -20,7 +20,7 @@ struct scribe;
 struct scribe_config {
     char data_dir[DISK_PATH_MAX]; /* absolute */
     raft_id id;
-    char cluster_name[IDENTITY_NAME_MAX];
+    char cluster_name[CLUSTER_NAME_MAX];
     int32_t pid; /* this process's, told to whoever finds the folder locked */
 };
 

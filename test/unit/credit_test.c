@@ -1,4 +1,4 @@
-#include "base/pile.h"
+#include "base/credit.h"
 
 #include <stdatomic.h>
 

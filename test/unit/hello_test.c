@@ -5,7 +5,7 @@
 #include "check.h"
 
 static struct mailraft_error err;
-static struct identity self;
+static struct speaker self;
 static struct hello hello; /* of member 2 to us, who are 1 */
 static uint32_t version;
 
@@ -17,11 +17,11 @@ static void make_hello(void)
         .members = {.count = 3, .list = {{.id = 1}, {.id = 2}, {.id = 3}}},
         .data_id = {"0123456789abcde"},
     };
-    struct identity other;
+    struct speaker other;
 
-    identity_init(&self, &config);
+    speaker_init(&self, &config);
     config.id = 2;
-    identity_init(&other, &config);
+    speaker_init(&other, &config);
     hello_make(&hello, &other, 1, CHANNEL_URGENT, 4);
 }
 
@@ -50,9 +50,9 @@ Test(hello, says_who_speaks_to_whom)
 Test(hello, each_start_of_a_process_is_another_incarnation)
 {
     struct mailbox_config config = {.id = 1};
-    struct identity again;
+    struct speaker again;
 
-    identity_init(&again, &config);
+    speaker_init(&again, &config);
     cr_assert_neq(again.incarnation, (uint64_t)0);
     cr_assert_neq(again.incarnation, self.incarnation);
 }

@@ -28,7 +28,7 @@ static const struct identity OURS = {
     .node_id = 0x12345678,
     .cluster_name = "orders",
     .data_id = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}},
-    .cluster_uuid = {21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36},
+    .cluster_uuid = {{21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36}},
 };
 
 static struct sim *machine_with(const struct identity *identity)
@@ -65,7 +65,7 @@ Test(identity, what_is_written_is_read_again)
     cr_assert_eq(life.found.node_id, OURS.node_id);
     cr_assert_str_eq(life.found.cluster_name, OURS.cluster_name);
     cr_assert_arr_eq(life.found.data_id.bytes, OURS.data_id.bytes, DATA_ID_SIZE);
-    cr_assert_arr_eq(life.found.cluster_uuid, OURS.cluster_uuid, sizeof OURS.cluster_uuid);
+    cr_assert_arr_eq(life.found.cluster_uuid.bytes, OURS.cluster_uuid.bytes, CLUSTER_UUID_SIZE);
     sim_free(sim);
 }
 

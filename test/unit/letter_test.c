@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "base/pile.h"
+#include "base/credit.h"
 #include "check.h"
 
 Test(letter, a_new_letter_is_zeroed_but_for_its_kind)

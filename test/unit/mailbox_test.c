@@ -30,7 +30,7 @@ struct node {
 static struct mailraft_error err;
 static struct node nodes[4]; /* by id, from 1 to 3 */
 static int holders[4];
-static struct identity two; /* as which this test speaks */
+static struct speaker two; /* as which this test speaks */
 
 static void prepare(void)
 {
@@ -54,7 +54,7 @@ static void prepare(void)
         nodes[id].file = memfd_create("log", MFD_CLOEXEC);
         nodes[id].text = memory_new(LOG_BYTES_MAX);
     }
-    identity_init(&two, &nodes[2].config);
+    speaker_init(&two, &nodes[2].config);
 }
 
 static void start(int id)
@@ -433,14 +433,14 @@ Test(mailbox, hears_both_channels_of_a_peer_side_by_side)
 
 Test(mailbox, hears_only_one_of_two_processes_with_one_id)
 {
-    struct identity first = two;
+    struct speaker first = two;
     struct hello hello;
     int fd;
 
     start(1);
     fd = call(1);
     await_link(1, LETTER_CONNECTED, 1);
-    identity_init(&two, &nodes[2].config);
+    speaker_init(&two, &nodes[2].config);
     hello = hello_of_two(9);
     assert_refused(&hello, "another process with the id 2 is connected from 127.0.0.1:");
     two = first;
@@ -448,7 +448,7 @@ Test(mailbox, hears_only_one_of_two_processes_with_one_id)
     cr_assert_eq(await_message(1), 3u); /* the first one is not disturbed */
     close(fd);
     await_link(1, LETTER_DISCONNECTED, 1);
-    identity_init(&two, &nodes[2].config);
+    speaker_init(&two, &nodes[2].config);
     for (bool refused = true; refused;) { /* its place becomes free when its reader has left */
         struct hello theirs;
 

@@ -1,6 +1,7 @@
 #include "base/pile.h"
 
 #include "base/clock.h"
+#include "base/credit.h"
 #include "base/thread.h"
 #include "check.h"
 
