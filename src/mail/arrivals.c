@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -72,15 +73,41 @@ void arrivals_free(struct arrivals *arrivals)
     memory_free(arrivals);
 }
 
+/* The mutex is held, and there are strangers. from: who it was. */
+static void shut_oldest_stranger(struct arrivals *arrivals, char from[ENDPOINT_TEXT_MAX])
+{
+    struct arrival *oldest = NULL;
+
+    for (struct arrival *arrival = arrivals->open; arrival != NULL; arrival = arrival->next)
+        if (!arrival->admitted)
+            oldest = arrival; /* the list begins with the newest */
+    assert(oldest != NULL);
+    stream_shutdown(oldest->stream);
+    snprintf(from, ENDPOINT_TEXT_MAX, "%s", stream_peer(oldest->stream));
+}
+
+static void tell_shut(struct arrivals *arrivals, const char *from)
+{
+    struct mailraft_error err;
+
+    error_raise(&err, &PROTOCOL_ERROR, "no complete hello before %d others came", ARRIVALS_STRANGERS_MAX);
+    complaints_tell(&arrivals->office->complaints, &err, "Refused a connection from %s", from);
+}
+
 bool arrivals_await_room(struct arrivals *arrivals)
 {
+    char from[ENDPOINT_TEXT_MAX] = "";
     bool shut;
 
     mutex_lock(&arrivals->mutex);
+    if (!arrivals->shut && arrivals->strangers >= ARRIVALS_STRANGERS_MAX)
+        shut_oldest_stranger(arrivals, from);
     while (!arrivals->shut && arrivals->strangers >= ARRIVALS_STRANGERS_MAX)
         wake_wait_until(&arrivals->room, &arrivals->mutex, CLOCK_NEVER);
     shut = arrivals->shut;
     mutex_unlock(&arrivals->mutex);
+    if (from[0] != '\0')
+        tell_shut(arrivals, from);
     return !shut;
 }
 

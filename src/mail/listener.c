@@ -15,14 +15,19 @@ static bool is_not_here(const struct mailraft_error *err)
     return err->os_errno == EADDRNOTAVAIL || err->os_errno == EAFNOSUPPORT;
 }
 
-static struct stream *listen_at(const struct address *address, struct mailraft_error *err)
+static struct stream *listen_as(const struct mailbox_config *config, struct mailraft_error *err)
 {
+    const struct patience patience = {
+        .deadline_us = clock_now_us() + RESOLVE_US,
+        .interrupted = config->interrupted,
+        .context = config->context,
+    };
     char name[ADDRESS_TEXT_MAX];
     struct resolved resolved;
     struct stream *stream = NULL;
 
-    address_format(address, name, sizeof name);
-    if (!resolve(address, clock_now_us() + RESOLVE_US, NULL, &resolved, err)) {
+    address_format(&config->listen, name, sizeof name);
+    if (!resolve(&config->listen, &patience, &resolved, err)) {
         error_prefix(err, "Couldn't bind to %s", name);
         return NULL;
     }
@@ -63,10 +68,10 @@ static void listener_main(void *context)
 }
 
 bool listener_open(struct listener *listener, struct office *office, struct arrivals *arrivals,
-                   const struct address *address, struct mailraft_error *err)
+                   const struct mailbox_config *config, struct mailraft_error *err)
 {
     *listener = (struct listener){.office = office, .arrivals = arrivals};
-    listener->stream = listen_at(address, err);
+    listener->stream = listen_as(config, err);
     return listener->stream != NULL;
 }
 

@@ -15,7 +15,7 @@ struct listener {
 /* Binds, so that from here on others can connect, though nobody speaks to them yet. BIND_ERROR and other
  * NETWORK_ERRORs. */
 bool listener_open(struct listener *listener, struct office *office, struct arrivals *arrivals,
-                   const struct address *address, struct mailraft_error *err);
+                   const struct mailbox_config *config, struct mailraft_error *err);
 
 /* Starts its thread. SERVER_ERROR. */
 bool listener_start(struct listener *listener, struct mailraft_error *err);

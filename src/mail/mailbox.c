@@ -96,7 +96,7 @@ struct mailbox *mailbox_open(const struct mailbox_config *config, struct pile *p
     if (mailbox == NULL)
         return NULL;
     mailbox->arrivals = arrivals_new(&mailbox->office);
-    if (listener_open(&mailbox->listener, &mailbox->office, mailbox->arrivals, &config->listen, err))
+    if (listener_open(&mailbox->listener, &mailbox->office, mailbox->arrivals, config, err))
         return mailbox;
     arrivals_free(mailbox->arrivals);
     mailbox_free(mailbox);

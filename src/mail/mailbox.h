@@ -24,10 +24,15 @@ struct mailbox_config {
     struct members members;
     struct address listen;    /* where to bind; port 0 is not allowed */
     struct data_id data_id;   /* ours */
+
+    /* Whether whoever opens it has something better to do: asked several times a second while mailbox_open waits for a
+     * name server, by its own thread. NULL: never. */
+    bool (*interrupted)(void *context);
+    void *context; /* interrupted's */
 };
 
 /* Binds and listens: peers can connect, and wait. The pile and the log are borrowed until mailbox_stop, which is owed
- * from here on. NULL and BIND_ERROR or NETWORK_ERROR otherwise. */
+ * from here on. NULL and BIND_ERROR or NETWORK_ERROR otherwise, also when it was interrupted. */
 struct mailbox *mailbox_open(const struct mailbox_config *config, struct pile *pile, struct log *log,
                              struct mailraft_error *err);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
 
@@ -99,15 +100,26 @@ free:
     return NULL;
 }
 
-static bool lookup_await(struct lookup *lookup, int64_t deadline_us, const struct bell *stop,
-                         struct mailraft_error *err)
+/* When the deadline, or the next question whether to go on, is due. */
+static int64_t due_us(const struct patience *patience)
+{
+    int64_t ask_us = patience->interrupted != NULL ? clock_now_us() + PATIENCE_ASK_US : CLOCK_NEVER;
+
+    return ask_us < patience->deadline_us ? ask_us : patience->deadline_us;
+}
+
+static bool lookup_await(struct lookup *lookup, const struct patience *patience, struct mailraft_error *err)
 {
     struct pollfd fds[] = {{.fd = lookup->done.fd, .events = POLLIN},
-                           {.fd = stop != NULL ? stop->fd : -1, .events = POLLIN}};
+                           {.fd = patience->stop != NULL ? patience->stop->fd : -1, .events = POLLIN}};
+    bool stopping = false;
 
-    if (poll_until(fds, 2, deadline_us) == 0)
-        return error_raise(err, &CONNECT_ERROR, "Couldn't resolve %s: no answer in time", lookup->address.host);
-    if (fds[0].revents == 0)
+    while (!stopping && poll_until(fds, 2, due_us(patience)) == 0) {
+        if (clock_now_us() >= patience->deadline_us)
+            return error_raise(err, &CONNECT_ERROR, "Couldn't resolve %s: no answer in time", lookup->address.host);
+        stopping = patience->interrupted != NULL && patience->interrupted(patience->context);
+    }
+    if (stopping || fds[0].revents == 0)
         return error_raise(err, &CONNECT_ERROR, "Couldn't resolve %s: we are stopping", lookup->address.host);
     return true;
 }
@@ -130,7 +142,7 @@ static bool lookup_take(struct lookup *lookup, struct resolved *resolved, struct
     return true;
 }
 
-bool resolve(const struct address *address, int64_t deadline_us, const struct bell *stop, struct resolved *resolved,
+bool resolve(const struct address *address, const struct patience *patience, struct resolved *resolved,
              struct mailraft_error *err)
 {
     struct lookup *lookup;
@@ -141,7 +153,7 @@ bool resolve(const struct address *address, int64_t deadline_us, const struct be
     lookup = lookup_start(address, err);
     if (lookup == NULL)
         return false;
-    found = lookup_await(lookup, deadline_us, stop, err) && lookup_take(lookup, resolved, err);
+    found = lookup_await(lookup, patience, err) && lookup_take(lookup, resolved, err);
     lookup_release(lookup);
     return found;
 }

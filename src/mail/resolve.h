@@ -12,9 +12,17 @@ struct resolved {
     struct endpoint list[RESOLVED_MAX]; /* in the order in which they are to be tried */
 };
 
-/* Waits until the answer is there, the deadline passed, or the bell rang (CONNECT_ERROR; the lookup is abandoned).
- * stop may be NULL. */
-bool resolve(const struct address *address, int64_t deadline_us, const struct bell *stop, struct resolved *resolved,
+#define PATIENCE_ASK_US 50000
+
+struct patience { /* what ends somebody's wait */
+    int64_t deadline_us;
+    const struct bell *stop;            /* rung; NULL: none */
+    bool (*interrupted)(void *context); /* for who has no bell: asked every PATIENCE_ASK_US; NULL: never */
+    void *context;
+};
+
+/* Waits until the answer is there, or patience ends (CONNECT_ERROR; the lookup is abandoned). */
+bool resolve(const struct address *address, const struct patience *patience, struct resolved *resolved,
              struct mailraft_error *err);
 
 #endif

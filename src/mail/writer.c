@@ -13,10 +13,11 @@
 static struct stream *dial(struct writer *writer, struct mailraft_error *err)
 {
     const struct bell *stop = &writer->office->stop;
+    const struct patience patience = {.deadline_us = CLOCK_NEVER, .stop = stop};
     struct resolved resolved;
     struct stream *stream = NULL;
 
-    if (!resolve(&writer->peer->peer, CLOCK_NEVER, stop, &resolved, err))
+    if (!resolve(&writer->peer->peer, &patience, &resolved, err))
         return NULL;
     for (int i = 0; i < resolved.count && stream == NULL && !bell_is_rung(stop); i++)
         stream = stream_connect(&resolved.list[i], clock_now_us() + WRITER_CONNECT_US, stop, err);

@@ -74,6 +74,20 @@ static struct letter *await_storage(struct node *node, struct mailraft_error *er
     return NULL;
 }
 
+/* Whether a stop waits on the pile. Only stops come between the scribe's first letter and what it is asked for. */
+static bool stop_waits(void *context)
+{
+    struct node *node = context;
+    int64_t now_us;
+    struct letter *letter = pile_take(node->pile, LANE_CONTROL, clock_now_us(), &now_us);
+    if (letter == NULL)
+        return false;
+    assert(letter->kind == LETTER_STOP);
+    pile_put_back(node->pile, LANE_CONTROL, letter);
+    return true;
+}
+
+/* False also when a stop came first (err of no class). */
 static bool open_mailbox(struct node *node, const struct letter *opened, struct mailraft_error *err)
 {
     struct mailbox_config *config = memory_new(sizeof *config);
@@ -81,9 +95,13 @@ static bool open_mailbox(struct node *node, const struct letter *opened, struct 
     config->members = node->config.members;
     config->listen = node->config.listen;
     config->data_id = opened->data_id;
+    config->interrupted = stop_waits;
+    config->context = node;
     snprintf(config->cluster_name, sizeof config->cluster_name, "%s", node->config.cluster_name);
     node->mailbox = mailbox_open(config, node->pile, node->log, err);
     memory_free(config);
+    if (node->mailbox == NULL && stop_waits(node))
+        err->class = NULL;
     return node->mailbox != NULL;
 }
 
@@ -108,7 +126,7 @@ static void tell_start(struct node *node, const struct letter *opened)
 static bool serve(struct node *node, const struct letter *opened, struct mailraft_error *err)
 {
     if (!open_mailbox(node, opened, err))
-        return false;
+        return err->class == NULL;
     tell_start(node, opened);
     if (!mailbox_start(node->mailbox, err))
         return false;

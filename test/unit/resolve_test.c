@@ -14,7 +14,7 @@ static bool resolve_host(const char *host, int64_t deadline_us, const struct bel
     struct address address = {.port = 7101};
 
     snprintf(address.host, sizeof address.host, "%s", host);
-    return resolve(&address, deadline_us, stop, &resolved, &err);
+    return resolve(&address, &(struct patience){.deadline_us = deadline_us, .stop = stop}, &resolved, &err);
 }
 
 static void assert_found(const char *expected)

@@ -42,7 +42,7 @@ static struct endpoint endpoint_of(const char *host, uint16_t at)
     struct resolved resolved;
 
     snprintf(address.host, sizeof address.host, "%s", host);
-    cr_assert(resolve(&address, soon(), NULL, &resolved, &err), "%s", err.message);
+    cr_assert(resolve(&address, &(struct patience){.deadline_us = soon()}, &resolved, &err), "%s", err.message);
     return resolved.list[0];
 }
 
