@@ -122,7 +122,7 @@ $(B)/sim: $(B)/test/sim/main.o $(CORE_O) $(SIM_O)
 $(B)/cluster: $(call objects,$(CLUSTER_TESTS)) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 
-# Between the program and the C library: a disk that hangs or fails. Never with a sanitizer of its own.
+# Between the program and the C library: a disk or a name server that hangs, or fails. Never with a sanitizer of its own.
 $(B)/preload.so: test/cluster/preload.c $(B)/flags
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -shared -fPIC -o $@ $<
 

@@ -1,4 +1,4 @@
-/* The programs as people and other programs meet them: arguments, exit statuses, a bad disk, bin/cluster. */
+/* The programs as people and other programs meet them: arguments, exit statuses, a bad machine, bin/cluster. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,17 +224,17 @@ Test(programs, a_damaged_ballot_is_refused_with_status_3_and_stays_as_it_is)
     cluster_free(cluster);
 }
 
-/* ---- mailraftd: a bad disk, from the moment on that the test says so ---- */
+/* ---- mailraftd: a bad disk or name server, from the moment on that the test says so ---- */
 
-struct bad_disk {
+struct bad_machine {
     char armed[CLUSTER_PATH_MAX], hit[CLUSTER_PATH_MAX];
-    char preload[CLUSTER_PATH_MAX], disk[40], armed_variable[CLUSTER_PATH_MAX + 20];
+    char preload[CLUSTER_PATH_MAX], trouble[40], armed_variable[CLUSTER_PATH_MAX + 20];
     char asan_options[300];
     const char *environment[5];
 };
 
-/* The environment of a node whose disk will have this trouble (preload.c). */
-static void bad_disk_init(struct bad_disk *bad, const struct cluster *cluster, const char *trouble)
+/* The environment of a node that will have this trouble (preload.c). */
+static void bad_machine_init(struct bad_machine *bad, const struct cluster *cluster, const char *trouble)
 {
     const char *library = getenv("PRELOAD");
     const char *options = getenv("ASAN_OPTIONS");
@@ -244,54 +244,104 @@ static void bad_disk_init(struct bad_disk *bad, const struct cluster *cluster, c
     cluster_path(cluster, "armed", bad->armed);
     cluster_path(cluster, "armed.hit", bad->hit);
     snprintf(bad->preload, sizeof(bad->preload), "LD_PRELOAD=%s", absolute);
-    snprintf(bad->disk, sizeof(bad->disk), "PRELOAD_DISK=%s", trouble);
+    snprintf(bad->trouble, sizeof(bad->trouble), "PRELOAD_TROUBLE=%s", trouble);
     snprintf(bad->armed_variable, sizeof(bad->armed_variable), "PRELOAD_ARMED=%s", bad->armed);
     /* The sanitizer wants to be the first library: here it need not be. */
     snprintf(bad->asan_options, sizeof(bad->asan_options), "ASAN_OPTIONS=%s%sverify_asan_link_order=0",
              options != NULL ? options : "", options != NULL ? ":" : "");
-    const char *environment[] = {bad->preload, bad->disk, bad->armed_variable, bad->asan_options, NULL};
+    const char *environment[] = {bad->preload, bad->trouble, bad->armed_variable, bad->asan_options, NULL};
     memcpy(bad->environment, environment, sizeof(environment));
     free(absolute);
 }
 
-static void bad_disk_arm(const struct bad_disk *bad)
+static void bad_machine_arm(const struct bad_machine *bad)
 {
     FILE *file = fopen(bad->armed, "w");
     cr_assert_not_null(file);
     cr_assert_eq(fclose(file), 0);
 }
 
-static bool disk_was_hit(struct cluster *cluster, void *context)
+static bool trouble_was_hit(struct cluster *cluster, void *context)
 {
     (void)cluster;
-    return access(((struct bad_disk *)context)->hit, F_OK) == 0;
+    return access(((struct bad_machine *)context)->hit, F_OK) == 0;
 }
 
 Test(programs, a_stop_is_heard_though_the_disk_hangs_at_the_start)
 {
     struct cluster *cluster = cluster_new(1, NULL);
-    struct bad_disk bad;
-    bad_disk_init(&bad, cluster, "hang");
-    bad_disk_arm(&bad);
+    struct bad_machine bad;
+    bad_machine_init(&bad, cluster, "hang");
+    bad_machine_arm(&bad);
     cluster_start_node(cluster, 1, bad.environment);
-    cluster_wait(cluster, "a sync that hangs", disk_was_hit, &bad);
+    cluster_wait(cluster, "a sync that hangs", trouble_was_hit, &bad);
     cluster_stop(cluster, 1);
     cluster_assert_never(cluster, 1, "Candidate!");
+    cluster_free(cluster);
+}
+
+/* Its config gives the node's address by name. */
+static void name_host(const struct cluster *cluster)
+{
+    char path[CLUSTER_PATH_MAX], text[4096] = {0};
+    cluster_path(cluster, "node1.json", path);
+    FILE *file = fopen(path, "r+");
+    cr_assert_not_null(file);
+    size_t size = fread(text, 1, sizeof(text) - 1, file);
+    char *host = strstr(text, "127.0.0.1");
+    cr_assert_not_null(host);
+    memcpy(host, "localhost", 9);
+    rewind(file);
+    cr_assert_eq(fwrite(text, 1, size, file), size);
+    cr_assert_eq(fclose(file), 0);
+}
+
+Test(programs, a_stop_is_heard_though_the_name_server_hangs_at_the_start)
+{
+    struct cluster *cluster = cluster_new(1, NULL);
+    struct bad_machine bad;
+    bad_machine_init(&bad, cluster, "hang_names");
+    bad_machine_arm(&bad);
+    name_host(cluster);
+    int64_t began_ms = process_now_ms();
+    cluster_start_node(cluster, 1, bad.environment);
+    cluster_wait(cluster, "a lookup that hangs", trouble_was_hit, &bad);
+    cluster_stop(cluster, 1);
+    cr_assert_lt(process_now_ms(), began_ms + 5000); /* not the lookup's own deadline */
+    cr_assert_str_eq(printed(&cluster_node(cluster, 1)->process, 0), "");
+    cr_assert_str_eq(printed(&cluster_node(cluster, 1)->process, 1), "");
+    cluster_free(cluster);
+}
+
+Test(programs, a_node_whose_name_is_not_found_in_time_says_so)
+{
+    struct cluster *cluster = cluster_new(1, NULL);
+    struct bad_machine bad;
+    bad_machine_init(&bad, cluster, "hang_names");
+    bad_machine_arm(&bad);
+    name_host(cluster);
+    cluster_start_node(cluster, 1, bad.environment);
+    struct node *node = cluster_node(cluster, 1);
+    cr_assert_eq(process_await_end(&node->process), 1);
+    char expected[200];
+    snprintf(expected, sizeof(expected),
+             "mailraftd: Couldn't bind to localhost:%d: Couldn't resolve localhost: no answer in time\n", node->port);
+    cr_assert_str_eq(printed(&node->process, 1), expected);
     cluster_free(cluster);
 }
 
 Test(programs, a_stop_is_heard_though_the_disk_hangs_with_a_vote)
 {
     struct cluster *cluster = cluster_new(3, NULL);
-    struct bad_disk bad;
-    bad_disk_init(&bad, cluster, "hang");
+    struct bad_machine bad;
+    bad_machine_init(&bad, cluster, "hang");
     for (int id = 1; id <= 3; id++)
         cluster_start_node(cluster, id, bad.environment);
     int leader = cluster_settle(cluster);
     uint64_t term = cluster->leader_term;
-    bad_disk_arm(&bad);
+    bad_machine_arm(&bad);
     cluster_kill(cluster, leader);
-    cluster_wait(cluster, "a sync that hangs", disk_was_hit, &bad);
+    cluster_wait(cluster, "a sync that hangs", trouble_was_hit, &bad);
     for (int id = 1; id <= 3; id++)
         if (id != leader)
             cluster_stop(cluster, id);
@@ -316,14 +366,14 @@ static bool one_gave_up(struct cluster *cluster, void *context)
 static void assert_disk_ends_it(const char *trouble, const char *message)
 {
     struct cluster *cluster = cluster_new(3, NULL);
-    struct bad_disk bad;
+    struct bad_machine bad;
     struct process *process = NULL;
-    bad_disk_init(&bad, cluster, trouble);
+    bad_machine_init(&bad, cluster, trouble);
     for (int id = 1; id <= 3; id++)
         cluster_start_node(cluster, id, bad.environment);
     int leader = cluster_settle(cluster);
     uint64_t term = cluster->leader_term;
-    bad_disk_arm(&bad);
+    bad_machine_arm(&bad);
     cluster_kill(cluster, leader);
     cluster_wait(cluster, "a node that gives up", one_gave_up, &process);
     const char *line = process_expect_error(process, "mailraftd: ");
