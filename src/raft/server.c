@@ -245,6 +245,11 @@ static enum mail open_message(struct server *server)
         log_warn(server->log, "Dropped mail of %d, which is no other member", message->server_id);
         return MAIL_CHANGED;
     }
+    if (message->curr_term > server->current_term && message->curr_term - server->current_term > TERM_LEAP_MAX) {
+        log_warn(server->log, "Dropped %s of %d: its term %" PRIu64 " is out of reach",
+                 message_type_name(message->type_of_message), message->server_id, message->curr_term);
+        return MAIL_CHANGED;
+    }
     server->message = message;
     if (message->type_of_message != REQUEST_PRE_VOTE)
         return sort_by_term(server);
@@ -261,7 +266,8 @@ static struct peer *peer_of(struct server *server, const struct link *link)
 static void note_connected(struct server *server, const struct letter *letter)
 {
     struct peer *peer = peer_of(server, &letter->link);
-    if (peer == NULL || (peer->incarnation == letter->link.incarnation && peer->connection >= letter->link.connection))
+    if (peer == NULL || (peer->connected && peer->incarnation == letter->link.incarnation &&
+                         peer->connection >= letter->link.connection))
         return;
     peer->incarnation = letter->link.incarnation;
     peer->connection = letter->link.connection;

@@ -61,6 +61,9 @@ struct peer {
     int64_t round_trip_us;     /* leader: of that answer; 0: none yet */
 };
 
+/* A term so far above ours comes from no election: adopting it would leave none to stand in. */
+#define TERM_LEAP_MAX (1ULL << 32)
+
 #define ROUNDS_KEPT 64 /* how many rounds back an answer still tells a round trip */
 
 struct server {

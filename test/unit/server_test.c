@@ -118,6 +118,20 @@ Test(server, mail_of_a_stranger_or_of_ourselves_is_dropped_with_a_line)
     stage_close(sim);
 }
 
+Test(server, a_term_that_no_election_can_have_reached_is_dropped_with_a_line)
+{
+    struct sim *sim = stage_open(3);
+    stage_deliver(sim, REQUEST_APPEND_ENTRIES, 2, (1ULL << 32) + 1);
+    stage_deliver(sim, REQUEST_VOTE, 2, INT64_MAX);
+    stage_deliver(sim, REQUEST_PRE_VOTE, 2, INT64_MAX);
+    stage_expect_silence(sim);
+    cr_assert_eq(stage_server(sim)->current_term, 0);
+    cr_assert(sim_log_has(sim, 1, "Dropped REQUEST_APPEND_ENTRIES of 2: its term 4294967297 is out of reach"));
+    stage_deliver(sim, REQUEST_APPEND_ENTRIES, 2, 1ULL << 32);
+    cr_assert_eq(stage_server(sim)->current_term, 1ULL << 32, "a node that was away for long may be that far behind");
+    stage_close(sim);
+}
+
 Test(server, every_message_has_a_debug_line_when_it_comes_and_when_it_leaves)
 {
     struct sim *sim = stage_open(3);

@@ -87,6 +87,17 @@ Test(timer, an_older_connection_or_one_of_an_earlier_life_or_of_another_is_no_hi
     stage_close(sim);
 }
 
+Test(timer, a_number_that_was_seen_once_does_not_hide_the_connections_that_follow)
+{
+    struct sim *sim = follower_with(true);
+    sim_connect_peer(sim, 1, 2, 77, UINT64_MAX);
+    sim_disconnect_peer(sim, 1, 2, 77, UINT64_MAX);
+    sim_connect_peer(sim, 1, 2, 77, 2);
+    cr_assert(stage_server(sim)->peers[1].connected);
+    cr_assert_eq(stage_server(sim)->peers[1].connection, 2);
+    stage_close(sim);
+}
+
 Test(timer, a_leader_that_speaks_again_ends_the_hint)
 {
     struct sim *sim = follower_with(true);
