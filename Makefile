@@ -110,7 +110,7 @@ sim: $(B)/sim
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/unit: $(call objects,$(UNIT_TESTS)) $(REAL_O) $(CHECK_O)
+$(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 
 $(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c) $(CORE_O) $(SIM_O) $(CHECK_O)

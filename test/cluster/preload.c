@@ -1,4 +1,4 @@
-/* preload - a disk that hangs or fails, or names that nobody answers for, for a process that has this library preloaded.
+/* preload - a disk that hangs or fails, or a name server that hangs, for a process that has this library preloaded.
  *
  * From the moment on that the file PRELOAD_ARMED exists, PRELOAD_TROUBLE says what happens: "hang": a sync never
  * returns; "fail": a sync fails with EIO; "full": a write fails with ENOSPC; "hang_names": a lookup of a name never

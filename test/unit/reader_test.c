@@ -1,0 +1,257 @@
+#include "mail/reader.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "mail/mailbox.h"
+#include "mail/wire.h"
+#include "sockets.h"
+#include "unit/post.h"
+
+TestSuite(reader, .init = post_open, .fini = post_close, .timeout = 120);
+
+Test(reader, tells_of_a_connection_before_its_first_message_and_after_its_last)
+{
+    struct letter *letter;
+    uint64_t incarnation;
+
+    post_start(1);
+    post_start(2);
+    letter = post_take(1, LETTER_CONNECTED);
+    cr_assert_eq(letter->link.peer, 2);
+    cr_assert_eq(letter->link.channel, CHANNEL_URGENT);
+    cr_assert_neq(letter->link.incarnation, 0u);
+    cr_assert_arr_eq(letter->peer_data_id.bytes, post_node(2)->config.data_id.bytes, DATA_ID_SIZE);
+    incarnation = letter->link.incarnation;
+    letter_free(letter);
+    post_await_lines(2, "Connected to 1 at ", 1);
+    for (uint64_t round = 1; round <= 100; round++)
+        post_send(2, 1, round);
+    post_stop(2);
+    for (uint64_t round = 1; round <= 100; round++)
+        cr_assert_eq(post_await_message(1), round); /* what the socket took before the stop arrives */
+    letter = post_take(1, LETTER_DISCONNECTED);
+    cr_assert_eq(letter->link.peer, 2);
+    cr_assert_eq(letter->link.incarnation, incarnation);
+    letter_free(letter);
+}
+
+Test(reader, refuses_hellos_that_are_not_for_it)
+{
+    struct hello hello;
+
+    post_start(1);
+    hello = post_hello(1);
+    hello.version_lowest = hello.version_highest = 9;
+    post_assert_refused(&hello, "it speaks the versions 9 to 9, we 1 to 1 level=warn");
+    hello = post_hello(1);
+    strcpy(hello.cluster_name, "away");
+    post_assert_refused(&hello, "it belongs to the cluster \"away\", we to \"home\" level=warn");
+    hello = post_hello(1);
+    hello.receiver = 3;
+    post_assert_refused(&hello, "it means 3, and we are 1 level=warn");
+    hello = post_hello(1);
+    hello.sender = 1;
+    post_assert_refused(&hello, "it says that it is 1, which is us level=warn");
+    hello = post_hello(1);
+    hello.sender = 4;
+    post_assert_refused(&hello, "it says that it is 4, which is no member level=warn");
+    hello = post_hello(1);
+    hello.members_checksum++;
+    post_assert_refused(&hello, "2 lists other members than we do level=warn");
+    hello = post_hello(1);
+    hello.channel = 2;
+    post_assert_refused(&hello, "2 wants the channel 2, which we do not know level=warn");
+    post_assert_open(1); /* and no letter came of all that */
+}
+
+Test(reader, cuts_a_connection_that_says_no_complete_hello)
+{
+    struct hello hello = post_hello(1);
+    struct frame *frame = wire_write_hello(&hello);
+    int silent, halfway;
+
+    post_start(1);
+    silent = plain_connect(post_port(1));
+    await_close(silent);
+    post_await_lines(1, ": no complete hello within one second level=warn", 1);
+    halfway = plain_connect(post_port(1));
+    plain_write(halfway, frame->bytes, frame->size - 1);
+    await_close(halfway);
+    memory_free(frame);
+    close(silent);
+    close(halfway);
+    post_assert_open(1);
+}
+
+/* Sends bytes as a stranger, or as member 2 after its hello, and waits for the end of the connection. */
+static void send_bytes(uint64_t connection, const void *bytes, size_t size)
+{
+    int fd = connection == 0 ? plain_connect(post_port(1)) : post_call(connection);
+
+    if (connection != 0)
+        post_await_link(1, LETTER_CONNECTED, connection);
+    plain_write(fd, bytes, size);
+    await_close(fd);
+    if (connection != 0)
+        post_await_link(1, LETTER_DISCONNECTED, connection);
+    close(fd);
+}
+
+static void frame_bytes(uint8_t bytes[40], uint32_t follow, uint32_t packed)
+{
+    memset(bytes, 0xff, 40); /* no protobuf */
+    bytes_put_u32(bytes, follow);
+    bytes_put_u32(bytes + 4, packed);
+    bytes_put_u32(bytes + 8, 0);
+}
+
+Test(reader, closes_a_connection_that_brings_garbage_or_a_huge_length_and_no_other)
+{
+    uint8_t bytes[40];
+    int fd;
+
+    post_start(1);
+    fd = post_call(1);
+    post_await_link(1, LETTER_CONNECTED, 1);
+    frame_bytes(bytes, 36, 28);
+    send_bytes(0, bytes, sizeof bytes);
+    post_await_lines(1, ": a message of 28 bytes does not decode level=warn", 1);
+    frame_bytes(bytes, UINT32_MAX, 28);
+    send_bytes(0, bytes, sizeof bytes);
+    post_await_lines(1, ": a frame of 4294967299 bytes is over the limit of 4096 level=warn", 1);
+    send_bytes(0, "GET / HTTP/1.1\r\n\r\n", 18);
+    post_say_round(fd, 3);
+    cr_assert_eq(post_await_message(1), 3u);
+    close(fd);
+    post_await_link(1, LETTER_DISCONNECTED, 1);
+}
+
+Test(reader, closes_the_connection_of_a_member_that_brings_garbage)
+{
+    uint8_t bytes[40];
+
+    post_start(1);
+    frame_bytes(bytes, 36, 28);
+    send_bytes(1, bytes, sizeof bytes);
+    post_await_lines(1, ": a message of 28 bytes does not decode level=warn", 1);
+    frame_bytes(bytes, WIRE_URGENT_BYTES_MAX, 28);
+    send_bytes(2, bytes, sizeof bytes);
+    post_await_lines(1, ": a frame of 65540 bytes is over the limit of 65536 level=warn", 1);
+    post_await_lines(1, "Closed the connection of 2 from 127.0.0.1:", 2);
+    post_assert_open(3);
+}
+
+/* A frame with a message that has a type and nothing more. */
+static struct frame *frame_of_type(uint8_t type)
+{
+    struct message message = {.type_of_message = REQUEST_VOTE, .server_id = 2};
+    struct frame *frame = wire_write_message(&message, true);
+
+    cr_assert_eq(frame->bytes[WIRE_HEAD_BYTES], 0x08); /* field 1, a varint */
+    frame->bytes[WIRE_HEAD_BYTES + 1] = type;
+    return frame;
+}
+
+Test(reader, closes_a_connection_that_brings_an_unknown_type)
+{
+    struct frame *frame = frame_of_type(99);
+    struct hello hello = post_hello(1);
+
+    post_start(1);
+    send_bytes(1, frame->bytes, frame->size);
+    post_await_lines(1, ": Unexpected message type: 99 level=warn", 1);
+    memory_free(frame);
+    frame = wire_write_hello(&hello);
+    send_bytes(2, frame->bytes, frame->size); /* a second hello has no place there either */
+    memory_free(frame);
+    frame = frame_of_type(REQUEST_VOTE);
+    send_bytes(0, frame->bytes, frame->size);
+    post_await_lines(1, ": Unexpected message type: 4 in place of a hello level=warn", 1);
+    memory_free(frame);
+    post_assert_open(3);
+}
+
+Test(reader, takes_half_a_frame_at_the_end_of_a_connection_for_its_end)
+{
+    struct frame *frame = frame_of_type(REQUEST_VOTE);
+    int fd;
+
+    post_start(1);
+    fd = post_call(1);
+    post_await_link(1, LETTER_CONNECTED, 1);
+    post_say_round(fd, 1);
+    plain_write(fd, frame->bytes, frame->size - 1);
+    close(fd);
+    memory_free(frame);
+    cr_assert_eq(post_await_message(1), 1u);
+    post_await_link(1, LETTER_DISCONNECTED, 1);
+    post_assert_open(2);
+}
+
+Test(reader, reads_frames_that_come_byte_by_byte)
+{
+    struct frame *frame = frame_of_type(REQUEST_VOTE);
+    int fd;
+
+    post_start(1);
+    fd = post_call(1);
+    post_await_link(1, LETTER_CONNECTED, 1);
+    for (size_t i = 0; i < frame->size; i++)
+        plain_write(fd, frame->bytes + i, 1);
+    cr_assert_eq(post_await_message(1), 0u);
+    memory_free(frame);
+    close(fd);
+}
+
+Test(reader, complains_of_one_cause_at_most_once_a_second)
+{
+    int64_t began_us = clock_now_us();
+    int seconds;
+
+    post_start(1);
+    for (int i = 0; i < 100; i++)
+        send_bytes(0, "GET / HTTP/1.1\r\n\r\n", 18);
+    post_stop(1);
+    seconds = (int)((clock_now_us() - began_us) / 1000000);
+    cr_assert_leq(post_count_lines(1, " bytes is over the limit of "), seconds + 1);
+    cr_assert_geq(post_count_lines(1, " bytes is over the limit of "), 1);
+}
+
+Test(reader, puts_no_more_on_the_pile_than_its_peer_has_credit_for)
+{
+    const uint64_t credit = 256 * 1024 / sizeof(struct letter), total = 4 * credit; /* letters */
+    static uint8_t bytes[500000];
+    size_t size = 0, left = 0;
+    int64_t now_us;
+    int fd;
+
+    post_start(1);
+    fd = post_call(1);
+    for (uint64_t round = 1; round <= total; round++) {
+        struct message message = {.type_of_message = REQUEST_VOTE, .server_id = 2, .round = round};
+        struct frame *frame = wire_write_message(&message, true);
+
+        cr_assert_leq(size + frame->size, sizeof bytes);
+        memcpy(bytes + size, frame->bytes, frame->size);
+        size += frame->size;
+        memory_free(frame);
+    }
+    plain_write(fd, bytes, size); /* so little that the connection holds it all */
+    close(fd);
+    fd = plain_connect(post_port(1));
+    await_close(fd); /* a second, in which a reader that needed no credit would get to the end */
+    close(fd);
+    cr_assert_eq(post_count_lines(1, " ended: "), 0);
+    post_await_link(1, LETTER_CONNECTED, 1);
+    for (uint64_t round = 1; round <= total / 2; round++)
+        cr_assert_eq(post_await_message(1), round);
+    mailbox_stop(post_node(1)->mailbox); /* nobody takes any more, and the reader ends though it waits for credit */
+    for (struct letter *letter; (letter = pile_take(post_node(1)->pile, LANE_CLIENTS, 0, &now_us)) != NULL; left++)
+        letter_free(letter);
+    cr_assert_leq(left, credit + 2);
+    pile_free(post_node(1)->pile);
+    mailbox_free(post_node(1)->mailbox);
+    log_close(post_node(1)->log);
+    post_node(1)->mailbox = NULL;
+}
