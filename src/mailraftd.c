@@ -3,8 +3,10 @@
  * Here, and nowhere below, are arguments, signals and exit statuses. The main thread becomes the server's; a small
  * thread waits for SIGTERM and SIGINT, which every other thread has blocked, and asks the node to stop. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -42,10 +44,21 @@ struct options {
     const char *path;
 };
 
+#define LAST_WORDS_MS 200 /* how long an ending process waits for a reader of its standard error */
+
+/* Writes a line to stderr, unless nobody makes room for it: an end must not wait for a reader. */
+static void complain(const char *line)
+{
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&ready, 1, LAST_WORDS_MS) > 0 && write(STDERR_FILENO, line, strlen(line)) < 0)
+        return; /* whom else to tell? */
+}
+
 /* The one line on stderr with which a process refuses to start or dies. */
 __attribute__((format(printf, 2, 3))) static int die(enum status status, const char *format, ...)
 {
     char text[MAILRAFT_ERROR_MESSAGE_MAX + 100];
+    char line[sizeof(text) + 20];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
@@ -53,13 +66,16 @@ __attribute__((format(printf, 2, 3))) static int die(enum status status, const c
     for (char *at = text; *at != '\0'; at++)
         if ((unsigned char)*at < ' ')
             *at = '?'; /* a path may contain a newline */
-    fprintf(stderr, "mailraftd: %s\n", text);
+    snprintf(line, sizeof(line), "mailraftd: %s\n", text);
+    complain(line);
     return (int)status;
 }
 
 /* Catches what went wrong, narrow before wide. */
 static int die_of(const struct mailraft_error *err)
 {
+    if (err->os_errno == EMFILE || err->os_errno == ENFILE) /* the fault of neither config nor disk */
+        return die(STATUS_FAILED, "%s", err->message);
     if (error_is(err, &CONFIG_ERROR))
         return die(STATUS_CONFIG, "%s", err->message);
     if (error_is(err, &LOCKED_ERROR) || error_is(err, &DAMAGED_ERROR))
@@ -131,6 +147,16 @@ static bool parse_arguments(int count, char **arguments, struct options *options
 
 /* ---- The process ---- */
 
+/* A standard descriptor that we were started without would become that of the next file opened: lines for people would
+ * then be written into what the node must not forget. */
+static bool fill_standard_descriptors(struct mailraft_error *err)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return error_raise_os(err, &SERVER_ERROR, "Couldn't open /dev/null in the place of descriptor %d", fd);
+    return true;
+}
+
 static struct log *aborting_log; /* for the handler of SIGABRT alone */
 
 /* A failed assert: what led to it must be read before the process is gone. */
@@ -168,7 +194,6 @@ static void prepare_signals(void)
     sigset_t signals;
     stop_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     /* Once: the second SIGABRT, which abort() raises after the handler, ends the process. */
     sigaction(SIGABRT, &(struct sigaction){.sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND}, NULL);
 }
@@ -223,6 +248,14 @@ static void complete_config(struct config *config, const char *path)
                                "machines reach their addresses";
 }
 
+/* The status after an answer on stdout: whoever asked must not take a lost one for a good one. */
+static int end_of_answer(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return STATUS_STOPPED;
+    return die(STATUS_FAILED, "Couldn't write to standard output: %s", strerror(errno));
+}
+
 /* One line with what the config comes to; the folder last, since it may contain spaces. bin/cluster reads it. */
 static int check(const struct config *config, const char *path)
 {
@@ -234,7 +267,7 @@ static int check(const struct config *config, const char *path)
     printf("%s: good id=%d cluster=%s members=%d peer=%s client=%s data_dir=%s\n", path, config->node.id,
            config->node.cluster_name, members->count, address_format(&self->peer, peer, sizeof(peer)), client,
            config->node.data_dir);
-    return STATUS_STOPPED;
+    return end_of_answer();
 }
 
 int main(int count, char **arguments)
@@ -242,11 +275,12 @@ int main(int count, char **arguments)
     static struct config config; /* too large for a small stack */
     struct options options = {0};
     struct mailraft_error err = {0};
-    if (!parse_arguments(count, arguments, &options, &err))
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* before the first line that may meet it */
+    if (!fill_standard_descriptors(&err) || !parse_arguments(count, arguments, &options, &err))
         return die_of(&err);
     if (options.help || options.version) {
         fputs(options.help ? USAGE : "mailraftd " MAILRAFT_VERSION "\n", stdout);
-        return STATUS_STOPPED;
+        return end_of_answer();
     }
     if (!config_read(options.path, options.id, &config, &err))
         return die_of(&err);
