@@ -100,35 +100,48 @@ static bool parse_id(const char *text, raft_id *id)
     return true;
 }
 
+/* Beyond all characters, so that optopt tells a short option, of which there are none, from a long one. */
+enum { OPTION_ID = 256, OPTION_CHECK, OPTION_HELP, OPTION_VERSION };
+
+/* Of several short options in one argument, optind does not say in which argument they are. */
+static bool refuse_option(char **arguments, struct mailraft_error *err)
+{
+    if (optopt >= OPTION_ID)
+        return error_raise(err, &CONFIG_ERROR, "%.80s takes no value; see mailraftd --help", arguments[optind - 1]);
+    if (optopt != 0)
+        return error_raise(err, &CONFIG_ERROR, "-%c is no option; see mailraftd --help", optopt);
+    return error_raise(err, &CONFIG_ERROR, "%.80s is no option; see mailraftd --help", arguments[optind - 1]);
+}
+
 static bool parse_option(int option, char **arguments, struct options *options, struct mailraft_error *err)
 {
     switch (option) {
-    case 'i':
+    case OPTION_ID:
         return parse_id(optarg, &options->id) ||
                error_raise(err, &CONFIG_ERROR, "--id \"%.40s\" is not right; write a whole number from 1 to 2147483647",
                            optarg);
-    case 'c':
+    case OPTION_CHECK:
         options->check = true;
         return true;
-    case 'h':
+    case OPTION_HELP:
         options->help = true;
         return true;
-    case 'v':
+    case OPTION_VERSION:
         options->version = true;
         return true;
     case ':':
         return error_raise(err, &CONFIG_ERROR, "%s needs a value; see mailraftd --help", arguments[optind - 1]);
     default:
-        return error_raise(err, &CONFIG_ERROR, "%.80s is no option; see mailraftd --help", arguments[optind - 1]);
+        return refuse_option(arguments, err);
     }
 }
 
 static bool parse_arguments(int count, char **arguments, struct options *options, struct mailraft_error *err)
 {
-    static const struct option LONG[] = {{"id", required_argument, NULL, 'i'},
-                                         {"check", no_argument, NULL, 'c'},
-                                         {"help", no_argument, NULL, 'h'},
-                                         {"version", no_argument, NULL, 'v'},
+    static const struct option LONG[] = {{"id", required_argument, NULL, OPTION_ID},
+                                         {"check", no_argument, NULL, OPTION_CHECK},
+                                         {"help", no_argument, NULL, OPTION_HELP},
+                                         {"version", no_argument, NULL, OPTION_VERSION},
                                          {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(count, arguments, ":", LONG, NULL)) != -1)
@@ -241,8 +254,8 @@ static void complete_config(struct config *config, const char *path)
 {
     char real[PATH_MAX];
     config->node.pid = getpid();
-    snprintf(config->node.about, sizeof(config->node.about), "version=%s pid=%d config=%s", MAILRAFT_VERSION, getpid(),
-             realpath(path, real) != NULL ? real : path);
+    snprintf(config->node.about, sizeof(config->node.about), "version=%s pid=%d config=\"%s\"", MAILRAFT_VERSION,
+             getpid(), realpath(path, real) != NULL ? real : path);
     if (config_peers_exposed(config))
         config->node.warning = "What peers say to each other is neither encrypted nor authenticated: let only trusted "
                                "machines reach their addresses";

@@ -111,7 +111,7 @@ static void tell_start(struct node *node, const struct letter *opened)
     for (int i = 0; i < DATA_ID_SIZE; i++)
         snprintf(data_id + 2 * i, 3, "%02x", opened->data_id.bytes[i]);
     log_set_state(node->log, opened->ballot.term, ROLE_NAMES[FOLLOWER]);
-    log_info(node->log, "Started %s data_dir=%s peer=%s", node->config.about, node->config.data_dir,
+    log_info(node->log, "Started %s data_dir=\"%s\" peer=%s", node->config.about, node->config.data_dir,
              address_format(&node->config.listen, address, sizeof address));
     if (node->config.warning != NULL)
         log_warn(node->log, "%s", node->config.warning);

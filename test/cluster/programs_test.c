@@ -59,6 +59,10 @@ Test(programs, a_wrong_command_line_is_told_in_one_line_with_status_2)
 {
     ASSERT_USAGE_ERROR("which config? see mailraftd --help", "--check");
     ASSERT_USAGE_ERROR("--verbose is no option; see mailraftd --help", "--verbose");
+    ASSERT_USAGE_ERROR("-x is no option; see mailraftd --help", "-x");
+    ASSERT_USAGE_ERROR("-x is no option; see mailraftd --help", "-xy");
+    ASSERT_USAGE_ERROR("-y is no option; see mailraftd --help", "--check", "-yx");
+    ASSERT_USAGE_ERROR("--check=x takes no value; see mailraftd --help", "--check=x");
     ASSERT_USAGE_ERROR("--id needs a value; see mailraftd --help", "--id");
     ASSERT_USAGE_ERROR("--id \"0\" is not right; write a whole number from 1 to 2147483647", "--id", "0", "x");
     ASSERT_USAGE_ERROR("--id \"2x\" is not right; write a whole number from 1 to 2147483647", "--id", "2x", "x");
@@ -126,6 +130,24 @@ Test(programs, one_config_serves_all_nodes_with_id)
     }
     for (int i = 0; i < 3; i++)
         process_fini(&processes[i]);
+    cluster_free(cluster);
+}
+
+Test(programs, the_first_line_tells_where_a_node_has_its_config_and_data_in_quotes)
+{
+    struct cluster *cluster = cluster_new(1, NULL);
+    struct process process = {0};
+    char written[CLUSTER_PATH_MAX], path[CLUSTER_PATH_MAX], data_dir[CLUSTER_PATH_MAX];
+    char expected[3 * CLUSTER_PATH_MAX];
+    cluster_path(cluster, "node1.json", written);
+    cluster_path(cluster, "a node.json", path);
+    cluster_path(cluster, "data1", data_dir);
+    cr_assert_eq(rename(written, path), 0);
+    process_start(&process, "node", (const char *[]){getenv("MAILRAFTD"), path, NULL}, NULL);
+    snprintf(expected, sizeof(expected), " config=\"%s\" data_dir=\"%s\" peer=127.0.0.1:%d", path, data_dir,
+             cluster_node(cluster, 1)->port);
+    process_expect(&process, expected);
+    process_fini(&process);
     cluster_free(cluster);
 }
 
