@@ -2,7 +2,7 @@
  * against what the checker itself has noted, never against the servers' memory.
  *
  *   - Election safety: at most one leader in a term, ever.
- *   - A leader has the durable votes of a majority in its term.
+ *   - A leader has the durable votes of a majority in its term, for as long as it leads.
  *   - The durable term of a node never goes back and it never chooses two in one term, over all its lives.
  *   - Whatever a node says of its term or vote is durable when it leaves, and it loads what was durable.
  *   - A leader that no majority answers is soon no leader.
@@ -127,6 +127,15 @@ void check_disk_changed(struct machine *machine)
 
 /* ---- Roles ---- */
 
+/* Whether it chose that leader in that term and its disk still knows: a later term is as good, as it never goes back. */
+static bool keeps_vote(struct machine *voter, raft_id leader, raft_term term)
+{
+    struct ballot ballot;
+
+    return vote_in(&voter->ghost, term) == leader && newest_ballot(voter, true, &ballot) &&
+           (ballot.term > term || (ballot.term == term && ballot.voted_for == leader));
+}
+
 static void check_votes_of_leader(const struct machine *leader, raft_term term)
 {
     const struct members *members = &leader->config.members;
@@ -135,9 +144,9 @@ static void check_votes_of_leader(const struct machine *leader, raft_term term)
     if (the_sim->scripted)
         return; /* the voters are the test */
     for (int i = 0; i < members->count; i++) {
-        const struct machine *voter = sim_find_machine(the_sim, members->list[i].id);
+        struct machine *voter = sim_find_machine(the_sim, members->list[i].id);
 
-        votes += voter != NULL && vote_in(&voter->ghost, term) == leader->id;
+        votes += voter != NULL && keeps_vote(voter, leader->id, term);
     }
     if (votes < majority_of(members))
         sim_fail("%d leads term %" PRIu64 " with %d durable votes of %d members", leader->id, term, votes,
@@ -208,7 +217,7 @@ void check_sending(struct machine *machine, raft_id to, const struct message *me
         sim_fail("%d speaks as the leader of term %" PRIu64 ", which it is not", machine->id, message->curr_term);
 }
 
-/* ---- The leader's quorum ---- */
+/* ---- Leaders, as long as they lead ---- */
 
 void check_answer_arrived(struct machine *machine, raft_id from)
 {
@@ -230,13 +239,16 @@ static void check_quorum_of(const struct sim *sim, const struct machine *machine
         sim_fail("%d still leads term %" PRIu64 ", though no majority has answered for long", machine->id, ghost->term);
 }
 
-void check_quorums(struct sim *sim)
+void check_leaders(struct sim *sim)
 {
     sim->check_due_us = sim->now_us + CHECK_EVERY_US;
     for (int i = 0; i < sim->machine_count && !sim->scripted; i++) {
         const struct machine *machine = sim->machines[i];
 
-        if (machine->life != NULL && !machine->life->paused && machine->ghost.leads)
+        if (machine->life == NULL || !machine->ghost.leads)
+            continue;
+        check_votes_of_leader(machine, machine->ghost.term);
+        if (!machine->life->paused)
             check_quorum_of(sim, machine);
     }
 }

@@ -111,7 +111,7 @@ bool sim_step(struct sim *sim)
         sim_fail("more than %d events at one instant", AT_ONCE_MAX);
     event->fire(event);
     if (sim->now_us >= sim->check_due_us)
-        check_quorums(sim);
+        check_leaders(sim);
     return true;
 }
 

@@ -46,19 +46,26 @@ struct swarm {
     struct sim *sim;
     int count;
     int64_t timeout_us; /* the maximum election timeout: the unit of all times here */
+    int64_t delay_mended_us;
     bool on[FAULT_COUNT];
     int64_t fault_every_us;
     struct repair repairs[MEMBERS_MAX];
     bool left_out[MEMBERS_MAX]; /* a minority that stays away when the faults end */
 };
 
+/* Where delays are long, they stay when the faults end. */
 struct timeouts {
     int64_t min_us, max_us, heartbeat_us;
+    int64_t delay_max_us, delay_mended_us; /* of a message, at most: while things fail, and afterwards */
 };
 
 static const struct timeouts TIMEOUTS[] = {
-    {150000, 300000, 50000}, {150000, 200000, 50000}, {12000, 24000, 4000},
-    {50000, 100000, 20000},  {25000, 30000, 12500},
+    {150000, 300000, 50000, 1000, 300},
+    {150000, 200000, 50000, 1000, 300},
+    {12000, 24000, 4000, 1000, 300},
+    {50000, 100000, 20000, 1000, 300},
+    {25000, 30000, 12500, 1000, 300},
+    {50000, 100000, 1000, 40000, 40000}, /* an answer comes dozens of heartbeats later */
 };
 
 static const int COUNTS[] = {1, 2, 3, 3, 3, 4, 5, 5, 5, 7};
@@ -239,13 +246,13 @@ static void fault_fire(struct event *event)
 
 /* ---- The draw ---- */
 
-static void draw_network(struct swarm *swarm)
+static void draw_network(struct swarm *swarm, int64_t delay_max_us)
 {
     struct sim *sim = swarm->sim;
     struct sim_network *network = sim_network(sim);
 
     network->delay_min_us = 50;
-    network->delay_max_us = sim_draw(sim, 51, 1000);
+    network->delay_max_us = sim_draw(sim, 51, delay_max_us);
     if (sim_flip_coin()) {
         network->tail = 0.1;
         network->tail_max_us = draw_times(swarm, 0.05, 1);
@@ -310,6 +317,7 @@ static void swarm_draw(struct swarm *swarm)
 
     swarm->count = COUNTS[sim_draw(sim, 0, LENGTH(COUNTS))];
     swarm->timeout_us = timeouts->max_us;
+    swarm->delay_mended_us = timeouts->delay_mended_us;
     swarm->next_fault.fire = fault_fire;
     swarm->heal.fire = heal_fire;
     for (int i = 0; i < FAULT_COUNT; i++)
@@ -317,7 +325,7 @@ static void swarm_draw(struct swarm *swarm)
     swarm->fault_every_us = draw_times(swarm, 0.2, 3);
     sim->wake_max_us = sim_draw(sim, 0, 50);
     sim->clock_drift_max = sim_flip_coin() ? CLOCK_DRIFT_MAX : 0;
-    draw_network(swarm);
+    draw_network(swarm, timeouts->delay_max_us);
     add_nodes(swarm, timeouts, !sim_chance(sim, 0.25));
     draw_disks(swarm, timeouts->min_us / 4);
     trace_swarm(swarm);
@@ -368,7 +376,7 @@ static void mend(struct swarm *swarm)
     sim_trace(sim, "the faults end");
     event_cancel(sim, &swarm->next_fault);
     event_cancel(sim, &swarm->heal);
-    sim->network = (struct sim_network){.delay_min_us = 50, .delay_max_us = 300};
+    sim->network = (struct sim_network){.delay_min_us = 50, .delay_max_us = swarm->delay_mended_us};
     draw_disks(swarm, swarm->timeout_us / 50);
     sim_heal(sim);
     for (int i = 0; i < swarm->count; i++)

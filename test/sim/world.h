@@ -167,7 +167,7 @@ struct sim {
     raft_id *leaders;        /* the checker's: by term, over all time; 0: none */
     size_t leaders_room;     /* terms that leaders has room for */
     uint64_t elections;      /* leaders made */
-    int64_t check_due_us;    /* when check_quorums is next */
+    int64_t check_due_us;    /* when check_leaders is next */
 
     FILE *trace;
     bool keep_logs;
@@ -219,7 +219,7 @@ void check_role(struct machine *machine, raft_term term, bool leads);
 void check_sending(struct machine *machine, raft_id to, const struct message *message);
 void check_ballot_synced(struct machine *machine);
 void check_answer_arrived(struct machine *machine, raft_id from);
-void check_quorums(struct sim *sim); /* every now and then */
+void check_leaders(struct sim *sim); /* every now and then */
 void check_life_began(struct machine *machine);
 void check_life_ended(struct machine *machine);
 void check_disk_changed(struct machine *machine); /* by the test: what it promised may be gone */

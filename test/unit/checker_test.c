@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "sim/sim.h"
+#include "storage/ballot.h"
 
 #define SECOND 1000000
 
@@ -51,6 +52,23 @@ Test(checker, a_vote_that_is_told_before_it_is_durable_is_found, .signal = SIGAB
                              .vote_granted = true};
 
     mailbox_send(server->mailbox, third, &answer, true);
+}
+
+/* The ballots as they were before anybody voted, in the place of those with the votes. */
+Test(checker, a_leader_whose_votes_are_lost_afterwards_is_found, .signal = SIGABRT)
+{
+    struct sim *sim = sim_new(3);
+    char old[BALLOT_FILE_BYTES];
+
+    sim_add_cluster(sim, 3);
+    sim_settle(sim);
+    sim_disk_read(sim, 1, SIM_DATA_DIR "/ballot", 0, old, sizeof old);
+    cr_assert(sim_run_until_leader(sim, 10 * SECOND));
+    sim_run_us(sim, SECOND);
+    for (raft_id id = 1; id <= 3; id++)
+        if (id != sim_leader(sim))
+            sim_disk_put(sim, id, SIM_DATA_DIR "/ballot", 0, old, sizeof old);
+    sim_run_us(sim, SECOND);
 }
 
 /* A server that knows a term which its disk does not hold says so in its next message. */
