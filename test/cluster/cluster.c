@@ -65,7 +65,7 @@ void cluster_write_config(struct cluster *cluster, int id, const int *ports, con
     cr_assert_not_null(file);
     fprintf(file, "{\"id\":%d,\"data_dir\":\"data{id}\",\"cluster\":{\"name\":\"test\",\"members\":[", id);
     for (int i = 0; i < cluster->count; i++)
-        fprintf(file, "%s{\"id\":%d,\"peer\":\"127.0.0.1:%d\"}", i > 0 ? "," : "", i + 1, ports[i]);
+        fprintf(file, "%s{\"id\":%d,\"peer\":\"%s:%d\"}", i > 0 ? "," : "", i + 1, cluster->nodes[i].host, ports[i]);
     fprintf(file, "]}%s%s}\n", settings != NULL ? "," : "", settings != NULL ? settings : "");
     cr_assert_eq(fclose(file), 0);
 }
@@ -82,6 +82,7 @@ struct cluster *cluster_new(int count, const char *settings)
     for (int i = 0; i < count; i++) {
         struct node *node = &cluster->nodes[i];
         node->id = i + 1;
+        node->host = "127.0.0.1";
         snprintf(node->name, sizeof(node->name), "node %d", node->id);
         ports[i] = node->port = port_hold(&node->port_holder);
     }

@@ -18,6 +18,7 @@ struct node {
     struct process process;
     char name[16];
     int id;
+    const char *host; /* 127.0.0.1; as the configs have it */
     int port, port_holder;
     bool paused;
     /* What its lines told. */
@@ -43,7 +44,7 @@ struct cluster *cluster_start(int count, const char *settings);
 void cluster_free(struct cluster *cluster); /* kills what runs and removes the folder */
 
 /* Writes a node's config once more, with its own view of where the others are (ports by node, its own listening port
- * at its own place). */
+ * at its own place; hosts as the nodes have them). */
 void cluster_write_config(struct cluster *cluster, int id, const int *ports, const char *settings);
 void cluster_path(const struct cluster *cluster, const char *name, char path[CLUSTER_PATH_MAX]); /* in its folder */
 

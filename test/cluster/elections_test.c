@@ -1,7 +1,12 @@
 /* Elections among processes: what comes, what is replaced, what must not come. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "cluster/cluster.h"
@@ -220,4 +225,70 @@ Test(elections, a_follower_that_is_told_to_stop_changes_nothing_for_the_others)
     cr_assert_eq(cluster_settle(cluster), leader);
     cr_assert_eq(cluster->leader_term, term);
     cluster_free(cluster);
+}
+
+/* ---- Where the others are ---- */
+
+/* A cluster at these hosts, the first of them being that of node 1, elects, and replaces its leader. */
+static void assert_hosts_do(struct cluster *cluster, const char *const hosts[3])
+{
+    int ports[3];
+    for (int i = 0; i < 3; i++) {
+        cluster->nodes[i].host = hosts[i];
+        ports[i] = cluster->nodes[i].port;
+    }
+    for (int id = 1; id <= 3; id++) {
+        cluster_write_config(cluster, id, ports, STEADY);
+        cluster_start_node(cluster, id, NULL);
+    }
+    cluster_settle(cluster);
+    for (int id = 1; id <= 3; id++) {
+        char expected[80];
+        snprintf(expected, sizeof(expected), " peer=%s:%d", hosts[id - 1], ports[id - 1]);
+        cluster_expect(cluster, id, expected);
+        int other = id % 3;
+        snprintf(expected, sizeof(expected), "Connected to %d at %s:%d", other + 1, hosts[other], ports[other]);
+        cluster_expect(cluster, id, expected);
+    }
+    cluster_kill(cluster, cluster->leader);
+    cluster_settle(cluster);
+    cluster_free(cluster);
+}
+
+Test(elections, nodes_find_each_other_by_name)
+{
+    assert_hosts_do(cluster_new(3, NULL), (const char *[]){"localhost", "localhost", "localhost"});
+}
+
+/* Keeps a port of [::1] as port_hold does those of 127.0.0.1. -1: there is no such address here, as errno tells. */
+static int hold_ipv6(int port)
+{
+    struct sockaddr_in6 address = {
+        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int one = 1, fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        cr_assert_eq(errno, EADDRNOTAVAIL, "[::1]:%d: %s", port, strerror(errno));
+        close(fd);
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+    return fd;
+}
+
+Test(elections, nodes_find_each_other_over_ipv6)
+{
+    struct cluster *cluster = cluster_new(3, NULL);
+    int holders[3];
+    for (int i = 0; i < 3; i++)
+        if ((holders[i] = hold_ipv6(cluster->nodes[i].port)) < 0) {
+            const char *reason = strerror(errno);
+            cluster_free(cluster);
+            cr_skip_test("skipped: no IPv6 here: %s", reason);
+        }
+    assert_hosts_do(cluster, (const char *[]){"[::1]", "localhost", "[::1]"});
+    for (int i = 0; i < 3; i++)
+        close(holders[i]);
 }
