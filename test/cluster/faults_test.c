@@ -28,19 +28,27 @@ Test(faults, a_leader_that_is_paused_is_replaced_and_its_return_deposes_nobody)
     cluster_free(cluster);
 }
 
+/* One that does not hear the leader tells by its own lines how much time has passed. With the one that was paused it is
+ * no majority. */
 Test(faults, a_follower_that_was_paused_follows_again_and_deposes_nobody)
 {
-    struct cluster *cluster = cluster_start(3, STEADY);
+    struct cluster *cluster = cluster_new(5, STEADY);
+    struct proxy *proxy = proxy_start(cluster, STEADY);
+    for (int id = 1; id <= 5; id++)
+        cluster_start_node(cluster, id, NULL);
     int leader = cluster_settle(cluster);
     uint64_t term = cluster->leader_term;
-    int follower = leader % 3 + 1;
-    cluster_pause(cluster, follower);
-    cluster_kill(cluster, 6 - leader - follower); /* the leader steps down, which takes as long as any timeout */
-    cluster_expect(cluster, leader, "STATE: LEADER -> FOLLOWER");
-    cluster_resume(cluster, follower);
-    cluster_settle(cluster);
-    cr_assert_eq(cluster->leader_term, term + 1);
+    int paused = leader % 5 + 1, deaf = paused % 5 + 1;
+    cluster_pause(cluster, paused);
+    proxy_cut(proxy, leader, deaf);
+    cluster_expect(cluster, deaf, "Still no leader"); /* more than two timeouts have passed */
+    cluster_resume(cluster, paused);
+    cluster_expect(cluster, deaf, "Still no leader"); /* one more: time enough to stand */
+    proxy_mend(proxy, leader, deaf);
+    cr_assert_eq(cluster_settle(cluster), leader);
+    cr_assert_eq(cluster->leader_term, term);
     cluster_free(cluster);
+    proxy_stop(proxy);
 }
 
 Test(faults, a_leader_that_is_cut_off_is_replaced_and_its_return_deposes_nobody)
