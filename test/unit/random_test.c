@@ -1,6 +1,8 @@
 #include "base/random.h"
 
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -16,6 +18,36 @@ Test(random, bytes_fill_the_whole_buffer_and_no_more)
     }
     cr_assert_null(memchr(seen, 0, 63));
     cr_assert_eq(seen[63], 0);
+}
+
+/* In a process of its own, which has everything that this one had. */
+static void draw_in_child(uint8_t bytes[16])
+{
+    int ends[2], status;
+    pid_t child;
+
+    cr_assert_eq(pipe(ends), 0);
+    child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        random_bytes(bytes, 16);
+        _exit(write(ends[1], bytes, 16) == 16 ? 0 : 1);
+    }
+    cr_assert_eq(read(ends[0], bytes, 16), 16);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* By chance, they do once in 2^128 times. */
+Test(random, two_processes_never_draw_the_same)
+{
+    uint8_t one[16], other[16];
+
+    draw_in_child(one);
+    draw_in_child(other);
+    cr_assert_arr_neq(one, other, sizeof one);
 }
 
 Test(random, numbers_stay_within_their_range_and_reach_both_ends)
