@@ -14,6 +14,9 @@
 #define WITH(more) "{'id':1,'data_dir':'d'," CLUSTER_OF(THREE_MEMBERS) more "}"
 #define WITH_MEMBERS(members) "{'id':1,'data_dir':'d'," CLUSTER_OF(members) "}"
 #define ADDRESS_RIGHT "is not an address; write 'host:port', with a port from 1 to 65535"
+#define NO_MACHINE(key)                                                                                                \
+    "leads others to no machine; write the member`s own address, and what it is to bind in listen." key                \
+    " of its own config"
 #define NAME_RIGHT "is no name; write 1 to 64 printable ASCII characters without spaces and quotes"
 #define SIXTEEN "aaaaaaaaaaaaaaaa"
 
@@ -125,6 +128,15 @@ static const struct bad_config {
      "cluster.members[1].peer: '127.0.0.1:2' is taken by cluster.members[0].client; each needs an address of its own"},
     {WITH_MEMBERS("{'id':1,'peer':'127.0.0.1:1','client':'127.0.0.1:2','admin':'127.0.0.1:2'}"),
      "cluster.members[0].admin: '127.0.0.1:2' is taken by cluster.members[0].client; each needs an address of its own"},
+    {WITH_MEMBERS("{'id':1,'peer':'0.0.0.0:7101'}"), "cluster.members[0].peer: '0.0.0.0:7101' " NO_MACHINE("peer")},
+    {WITH_MEMBERS("{'id':1,'peer':'a:1'},{'id':2,'peer':'[::]:7101'}"),
+     "cluster.members[1].peer: '[::]:7101' " NO_MACHINE("peer")},
+    {WITH_MEMBERS("{'id':1,'peer':'[ff02::1]:7101'}"),
+     "cluster.members[0].peer: '[ff02::1]:7101' " NO_MACHINE("peer")},
+    {WITH_MEMBERS("{'id':1,'peer':'a:1','client':'224.0.0.1:1'}"),
+     "cluster.members[0].client: '224.0.0.1:1' " NO_MACHINE("client")},
+    {WITH_MEMBERS("{'id':1,'peer':'a:1','admin':'[::ffff:0.0.0.0]:1'}"),
+     "cluster.members[0].admin: '[::ffff:0.0.0.0]:1' " NO_MACHINE("admin")},
 
     /* listen */
     {WITH(",'listen':'127.0.0.1:1'"), "listen: '127.0.0.1:1' must be an object: {...}"},

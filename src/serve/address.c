@@ -35,3 +35,16 @@ bool address_is_loopback(const struct address *address)
         return strcasecmp(address->host, "localhost") == 0;
     return IN6_IS_ADDR_LOOPBACK(&bytes) || (IN6_IS_ADDR_V4MAPPED(&bytes) && bytes.s6_addr[12] == 127);
 }
+
+bool address_is_one_machine(const struct address *address)
+{
+    struct in6_addr bytes;
+    if (!address_bytes(address, &bytes))
+        return true;
+    if (!IN6_IS_ADDR_V4MAPPED(&bytes))
+        return !IN6_IS_ADDR_UNSPECIFIED(&bytes) && !IN6_IS_ADDR_MULTICAST(&bytes);
+    in_addr_t four;
+    memcpy(&four, &bytes.s6_addr[12], sizeof(four));
+    four = ntohl(four);
+    return four != INADDR_ANY && four != INADDR_BROADCAST && !IN_MULTICAST(four);
+}

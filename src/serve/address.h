@@ -13,4 +13,8 @@ bool address_same(const struct address *one, const struct address *other);
 /* Whether no other machine can reach it: "localhost" and every address of the loopback interface. */
 bool address_is_loopback(const struct address *address);
 
+/* Whether it can be that of one machine: not 0.0.0.0 or ::, which mean all addresses of whoever uses them, and neither
+ * multicast nor broadcast. */
+bool address_is_one_machine(const struct address *address);
+
 #endif

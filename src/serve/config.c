@@ -231,6 +231,22 @@ static bool read_name(const struct place *cluster, struct json_object *object, c
     return true;
 }
 
+/* Where others reach a member, which is not always where it binds. */
+static bool read_member_address(const struct place *member, struct json_object *object, const char *key,
+                                struct address *address, struct mailraft_error *err)
+{
+    struct place place = {member, key, 0};
+    if (!read_address(member, object, key, address, err))
+        return false;
+    if (address->port == 0 || address_is_one_machine(address))
+        return true;
+    char text[ADDRESS_TEXT_MAX];
+    return wrong(&place, err,
+                 "\"%s\" leads others to no machine; write the member's own address, and what it is to bind in "
+                 "listen.%s of its own config",
+                 address_format(address, text, sizeof(text)), key);
+}
+
 static bool read_member(const struct place *place, struct json_object *value, struct member *member,
                         struct mailraft_error *err)
 {
@@ -241,9 +257,9 @@ static bool read_member(const struct place *place, struct json_object *value, st
         !require(place, value, "id", "a whole number from 1 to 2147483647", &needed, err) ||
         !require(place, value, "peer", "\"host:port\", where the others reach it", &needed, err) ||
         !read_whole(place, value, "id", 1, INT32_MAX, &id, err) ||
-        !read_address(place, value, "peer", &member->peer, err) ||
-        !read_address(place, value, "client", &member->client, err) ||
-        !read_address(place, value, "admin", &member->admin, err))
+        !read_member_address(place, value, "peer", &member->peer, err) ||
+        !read_member_address(place, value, "client", &member->client, err) ||
+        !read_member_address(place, value, "admin", &member->admin, err))
         return false;
     member->id = (raft_id)id;
     return true;
@@ -572,7 +588,9 @@ bool config_read(const char *path, raft_id id, struct config *config, struct mai
     struct disk_file *file = disk_open(path, DISK_READ, err);
     bool good = file != NULL && disk_read(file, 0, text, CONFIG_BYTES_MAX + 1, &size, err);
     disk_close(file);
-    if (!good)
+    if (!good && err->os_errno == ESPIPE)
+        error_raise(err, &CONFIG_ERROR, "%s is not a regular file", path); /* but a pipe or a terminal */
+    else if (!good)
         err->class = &CONFIG_ERROR; /* a file that cannot be read is a matter of the config, not of the data folder */
     else
         good = read_json(text, size, path, id, config, err) || error_prefix(err, "%s", path);

@@ -50,6 +50,28 @@ Test(address, the_loopback_interface_has_many_addresses_and_one_name)
     cr_assert(loopback("LocalHost:1"));
 }
 
+static bool one_machine(const char *text)
+{
+    struct address parsed = address(text);
+    return address_is_one_machine(&parsed);
+}
+
+Test(address, what_means_many_machines_or_whichever_one_it_is_used_on_is_told_from_one_machine)
+{
+    cr_assert_not(one_machine("0.0.0.0:1"));
+    cr_assert_not(one_machine("[::]:1"));
+    cr_assert_not(one_machine("[::ffff:0.0.0.0]:1"));
+    cr_assert_not(one_machine("224.0.0.1:1"));
+    cr_assert_not(one_machine("239.255.255.255:1"));
+    cr_assert_not(one_machine("[ff02::1]:1"));
+    cr_assert_not(one_machine("255.255.255.255:1"));
+    cr_assert(one_machine("10.0.0.0:1"));
+    cr_assert(one_machine("223.255.255.255:1"));
+    cr_assert(one_machine("[2001:db8::1]:1"));
+    cr_assert(one_machine("[::1]:1"));
+    cr_assert(one_machine("0.example:1"));
+}
+
 Test(address, all_else_may_be_reached_from_outside)
 {
     cr_assert_not(loopback("0.0.0.0:1"));

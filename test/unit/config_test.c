@@ -267,6 +267,22 @@ Test(config, a_file_that_cannot_be_read_is_named)
     cr_assert_eq(rmdir(path), 0);
 }
 
+Test(config, a_pipe_in_the_place_of_a_file_is_refused)
+{
+    int ends[2];
+    char pipe_path[40], expected[80];
+    cr_assert_eq(pipe(ends), 0);
+    snprintf(pipe_path, sizeof(pipe_path), "/proc/self/fd/%d", ends[0]);
+    snprintf(expected, sizeof(expected), "%s is not a regular file", pipe_path);
+    static struct config config;
+    struct mailraft_error err = {0};
+    cr_assert_not(config_read(pipe_path, 0, &config, &err));
+    cr_assert(error_is(&err, &CONFIG_ERROR));
+    cr_assert_str_eq(err.message, expected);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 Test(config, a_file_that_may_only_be_read_is_enough)
 {
     read_good(WITH(""), 0);
