@@ -155,10 +155,10 @@ $(B)/%.o: %.c $(B)/flags
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 install: programs
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/mailraft
-	install -m 755 $(B)/mailraftd $(DESTDIR)$(PREFIX)/bin/mailraftd
-	install -m 755 bin/cluster $(DESTDIR)$(PREFIX)/bin/mailraft-cluster
-	install -m 644 README.md LICENSE conf/all-settings.json $(DESTDIR)$(PREFIX)/share/doc/mailraft/
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/doc/mailraft"
+	install -m 755 $(B)/mailraftd "$(DESTDIR)$(PREFIX)/bin/mailraftd"
+	install -m 755 bin/cluster "$(DESTDIR)$(PREFIX)/bin/mailraft-cluster"
+	install -m 644 README.md LICENSE conf/all-settings.json "$(DESTDIR)$(PREFIX)/share/doc/mailraft/"
 
 clean:
 	rm -rf .build bin/mailraftd
