@@ -7,12 +7,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-struct slot {             /* one channel of one peer */
-    struct arrival *open; /* the one that counts; NULL: none */
-    uint64_t incarnation; /* of the newest that counted, also when it is gone */
-    uint64_t connection;
-};
-
 struct arrivals {
     struct office *office;
 
@@ -22,7 +16,7 @@ struct arrivals {
     struct arrival *left; /* those whose readers have nothing more to do */
     int strangers;        /* open ones that are not admitted */
     bool shut;
-    struct slot slots[MEMBERS_MAX][CHANNEL_COUNT];
+    struct arrival *admitted[MEMBERS_MAX][CHANNEL_COUNT]; /* the open one that counts; NULL: none */
 };
 
 struct arrivals *arrivals_new(struct office *office)
@@ -134,10 +128,10 @@ static void depart(struct arrivals *arrivals, struct arrival *arrival, struct ar
     mutex_lock(&arrivals->mutex);
     list_remove(&arrivals->open, arrival);
     if (arrival->admitted) {
-        struct slot *slot = &arrivals->slots[arrival->position][arrival->link.channel];
+        struct arrival **counts = &arrivals->admitted[arrival->position][arrival->link.channel];
 
-        if (slot->open == arrival)
-            slot->open = NULL;
+        if (*counts == arrival)
+            *counts = NULL;
     } else {
         no_stranger_any_more(arrivals);
     }
@@ -175,27 +169,29 @@ void arrivals_sweep(struct arrivals *arrivals)
     join_all(left);
 }
 
-/* The mutex is held. */
-static bool check_newest(const struct slot slots[CHANNEL_COUNT], const struct hello *hello, struct mailraft_error *err)
+/* The mutex is held. Only an open connection is compared with: a number that was seen once, whoever said it, keeps
+ * nobody out when it is gone. */
+static bool check_newest(struct arrival *const admitted[CHANNEL_COUNT], const struct hello *hello,
+                         struct mailraft_error *err)
 {
-    const struct slot *slot = &slots[hello->channel];
+    const struct arrival *last = admitted[hello->channel];
 
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
-        const struct arrival *open = slots[channel].open;
+        const struct arrival *open = admitted[channel];
 
         if (open != NULL && open->link.incarnation != hello->incarnation)
             return error_raise(err, &PROTOCOL_ERROR, "another process with the id %" PRId32 " is connected from %s",
                                hello->sender, stream_peer(open->stream));
     }
-    if (slot->incarnation == hello->incarnation && hello->connection <= slot->connection)
+    if (last != NULL && hello->connection <= last->link.connection)
         return error_raise(err, &PROTOCOL_ERROR,
                            "the connection %" PRIu64 " of %" PRId32 " is not newer than the last, which was %" PRIu64,
-                           hello->connection, hello->sender, slot->connection);
+                           hello->connection, hello->sender, last->link.connection);
     return true;
 }
 
 /* The mutex is held. */
-static void settle(struct slot *slot, struct arrival *arrival, const struct hello *hello)
+static void settle(struct arrival **counts, struct arrival *arrival, const struct hello *hello)
 {
     arrival->link = (struct link){
         .peer = hello->sender,
@@ -204,11 +200,9 @@ static void settle(struct slot *slot, struct arrival *arrival, const struct hell
         .connection = hello->connection,
     };
     arrival->admitted = true;
-    if (slot->open != NULL)
-        stream_shutdown(slot->open->stream);
-    slot->open = arrival;
-    slot->incarnation = hello->incarnation;
-    slot->connection = hello->connection;
+    if (*counts != NULL)
+        stream_shutdown((*counts)->stream);
+    *counts = arrival;
 }
 
 bool arrivals_admit(struct arrival *arrival, const struct hello *hello, struct mailraft_error *err)
@@ -219,9 +213,9 @@ bool arrivals_admit(struct arrival *arrival, const struct hello *hello, struct m
     arrival->position = members_find(&arrivals->office->self.members, hello->sender);
     assert(arrival->position >= 0 && hello->channel < CHANNEL_COUNT);
     mutex_lock(&arrivals->mutex);
-    good = check_newest(arrivals->slots[arrival->position], hello, err);
+    good = check_newest(arrivals->admitted[arrival->position], hello, err);
     if (good) {
-        settle(&arrivals->slots[arrival->position][hello->channel], arrival, hello);
+        settle(&arrivals->admitted[arrival->position][hello->channel], arrival, hello);
         no_stranger_any_more(arrivals);
     }
     mutex_unlock(&arrivals->mutex);

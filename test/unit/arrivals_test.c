@@ -160,9 +160,27 @@ Test(arrivals, refuses_a_connection_that_is_not_newer)
     post_assert_refused(&hello, "the connection 5 of 2 is not newer than the last, which was 5");
     close(fd);
     post_await_link(1, LETTER_DISCONNECTED, 5);
-    hello = post_hello(4);
-    close(post_call_with(&hello)); /* nor when the newer one is gone; that is held back, and no letter comes of it */
-    post_assert_open(6);
+}
+
+Test(arrivals, a_number_that_was_seen_once_keeps_nobody_out_when_it_is_gone)
+{
+    struct hello ours = post_hello(6), theirs;
+    int64_t deadline_us;
+    bool heard;
+    int fd;
+
+    post_start(1);
+    fd = post_call(UINT64_MAX);
+    post_await_link(1, LETTER_CONNECTED, UINT64_MAX);
+    close(fd);
+    post_await_link(1, LETTER_DISCONNECTED, UINT64_MAX);
+    deadline_us = clock_now_us() + WAIT_MS * 1000;
+    do { /* it says DISCONNECTED a little before it is gone */
+        fd = post_call_with(&ours);
+        heard = post_hear_hello(fd, &theirs);
+        close(fd);
+    } while (!heard && clock_now_us() < deadline_us);
+    cr_assert(heard);
 }
 
 Test(arrivals, hears_both_channels_of_a_peer_side_by_side)
