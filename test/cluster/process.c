@@ -29,6 +29,8 @@ static void become(const char *const *arguments, const char *const *environment,
 {
     for (int i = 0; i < 3; i++)
         dup2(ends[i], i);
+    signal(SIGPIPE, SIG_DFL); /* a program inherits what is ignored: here, */
+    signal(SIGINT, SIG_DFL);  /* or by the tests that a shell runs in the background */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(126); /* the test ended before it could be told */
