@@ -176,7 +176,8 @@ static struct log *aborting_log; /* for the handler of SIGABRT alone */
 static void on_abort(int signal)
 {
     (void)signal;
-    log_drain(aborting_log);
+    if (aborting_log != NULL) /* NULL before it is open */
+        log_drain(aborting_log);
 }
 
 struct stopper {
