@@ -2,10 +2,14 @@
 #ifndef BASE_LETTER_H
 #define BASE_LETTER_H
 
-#include "base/error.h"
-#include "base/message.h"
+#include "base/buffer.h"
+#include "base/catalog.h"
+#include "base/entry.h"
+#include "base/member.h"
+#include "base/terms.h"
 
 struct credit;
+struct pile;
 
 /* Which connection something came over. Connections of one incarnation are numbered upwards by whoever opens them. */
 enum channel { CHANNEL_URGENT = 0, CHANNEL_BULK = 1 };
@@ -20,21 +24,93 @@ struct link {
 enum letter_kind {
     /* to the server, in the control lane */
     LETTER_STOP,           /* a signal asks the process to end; from: the signals' thread */
-    LETTER_STORAGE_OPENED, /* ballot and data_id as they were found or made; from: the scribe */
+    LETTER_STORAGE_OPENED, /* opened: what the data folder holds; from: the scribe */
     LETTER_BALLOT_SAVED,   /* what LETTER_SAVE_BALLOT of this number asked for is durable; from: the scribe */
-    LETTER_STORAGE_FAILED, /* error: the node must stop; from: the scribe, which does nothing more */
+    LETTER_ENTRIES_SAVED,  /* the log is durable up to place.last, as LETTER_SAVE_ENTRIES of this number left it; place:
+                            * the frame that was written last; from: the scribe */
+    LETTER_UUID_SAVED,     /* cluster_uuid stands in the identity; from: the scribe */
+    LETTER_STORAGE_WARNED, /* error: trouble that does no harm yet; from: the scribe */
+    LETTER_STORAGE_FAILED, /* error: the node must stop; from: the scribe or the log reader, which does nothing more */
     LETTER_SCRIBE_ENDED,   /* its last letter: it can be joined without waiting */
+    LETTER_LOG_READER_ENDED, /* the same of the log reader */
     /* to the server, in the inner lane */
-    LETTER_MESSAGE,      /* message, over link */
-    LETTER_CONNECTED,    /* a peer opened link to us; data_id is the peer's */
+    LETTER_MESSAGE,      /* message, over link, with entries where it has any */
+    LETTER_CONNECTED,    /* a peer opened link to us; hello: what it said of itself */
     LETTER_DISCONNECTED, /* link, which the peer had opened, has closed; everything that came over it came before */
-    /* to the scribe, in the control lane */
-    LETTER_SAVE_BALLOT, /* ballot */
+    LETTER_REACHED,      /* we opened link to a peer (incarnation and connection are ours); hello: as above */
+    LETTER_LOST,         /* link, which we had opened, has closed */
+    LETTER_ENTRIES_READ, /* entries, for what asked with this number; from: the log reader */
+    LETTER_APPLIED,      /* applied: how far the machine is; from: the applier */
+    /* to the server, in the clients' lane */
+    LETTER_PROPOSE, /* request, for reply_to */
+    /* to the scribe, in the inner lane (the control lane is its helper's) */
+    LETTER_SAVE_BALLOT,  /* ballot */
+    LETTER_SAVE_ENTRIES, /* entries: where the first is not the next of the log, it replaces that one and all after it */
+    LETTER_SAVE_UUID,    /* cluster_uuid */
+    /* between the scribe and its helper, in the control lane */
+    LETTER_MAKE_FILE, /* number: of the file */
+    LETTER_FILE_MADE, /* the same; error where it could not be made, NULL otherwise */
+    /* to the log reader, in the control lane */
+    LETTER_READ_ENTRIES, /* range: where they are; place.first and place.last are those that are wanted */
+    /* to the applier, in the control lane */
+    LETTER_APPLY, /* entries, and for which of them somebody waits */
+    /* to whoever proposed, in the inner lane */
+    LETTER_REPLY, /* reply, to what carried this number */
 };
 
 struct ballot {
     raft_term term;
     raft_id voted_for; /* NO_ONE: none yet in this term */
+};
+
+/* What the scribe found in, or made of, the data folder. */
+struct storage_opened {
+    struct ballot ballot;
+    struct data_id data_id;
+    struct cluster_uuid cluster_uuid; /* zeros: none yet */
+    int64_t sync_us; /* the write and sync that made the ballot durable */
+    bool made;       /* the folder is new: this node has no past */
+    int damaged;     /* the ballot's slot that was torn or damaged, 0 or 1; -1: neither */
+
+    /* The log. */
+    struct terms terms;
+    struct catalog catalog;
+    struct batch *tail; /* the newest entries, as many as the cache may hold, the last one at least; NULL: none */
+    size_t config_count;
+    struct entry **configs; /* those of kind ENTRY_CONFIG, in order */
+    uint64_t frames;        /* that were read */
+    uint64_t files;
+    uint64_t bytes_read;
+    uint64_t bytes_cut; /* of a write that was in flight at the last end; 0: none */
+    int64_t read_us;    /* how long reading the log took */
+};
+
+void storage_opened_free(struct storage_opened *opened); /* with all that is left in it; NULL is fine */
+
+/* What a peer said of itself when a connection was opened. */
+struct introduction {
+    struct data_id data_id;
+    struct cluster_uuid cluster_uuid; /* zeros: none yet */
+    bool rejoin_empty; /* its operator lets it back though its folder is new */
+};
+
+/* Who waits for what becomes of a proposal. Its pile outlives the node. */
+struct proposer {
+    struct pile *pile; /* NULL: nobody */
+    uint64_t number;   /* the proposer's, repeated in the reply */
+};
+
+struct wait { /* an entry that somebody on this node waits for */
+    raft_index index;
+    struct proposer proposer;
+};
+
+enum outcome {
+    OUTCOME_APPLIED,      /* durable on a majority and applied; bytes: the machine's answer */
+    OUTCOME_REFUSED,      /* the machine's `prepare` refused it; bytes: its answer */
+    OUTCOME_NOT_EXECUTED, /* certainly never executed: there is no leader here, or another entry stands in its place */
+    OUTCOME_UNCERTAIN,    /* it was logged, and what becomes of it is not known here */
+    OUTCOME_TOO_LARGE     /* more than an entry may have; never executed */
 };
 
 struct letter {
@@ -45,27 +121,51 @@ struct letter {
 
     bool kept; /* the owner's: it has been read once and laid back */
     enum letter_kind kind;
-    uint64_t number; /* SAVE_BALLOT counts up from 1; BALLOT_SAVED repeats it */
+    uint64_t number; /* SAVE_BALLOT counts up from 1, so does SAVE_ENTRIES; what answers it repeats it */
+    struct batch *entries; /* owned; NULL: none */
     union {
         struct {
             struct link link;
             union {
                 struct message message;
-                struct data_id peer_data_id;
+                struct introduction hello;
             };
         };
         struct {
             struct ballot ballot;
-            struct data_id data_id;
-            int64_t took_us; /* BALLOT_SAVED, STORAGE_OPENED: the write and sync that made the ballot durable */
-            bool made;       /* STORAGE_OPENED: the data folder is new, so this node has no past */
-            int damaged;     /* STORAGE_OPENED: the ballot's slot that was torn or damaged, 0 or 1; -1: neither */
+            struct run place;
+            int64_t took_us; /* BALLOT_SAVED, ENTRIES_SAVED: the write and sync that made it durable */
         };
-        struct mailraft_error *error; /* owned: freed with the letter */
+        struct {
+            struct run place;
+            size_t bytes_max; /* of entries in the answer; the first always comes */
+        } range;
+        struct cluster_uuid cluster_uuid;
+        struct storage_opened *opened; /* owned */
+        struct mailraft_error *error;  /* owned; NULL: none */
+        struct {
+            raft_index index; /* up to which entries are applied */
+            int64_t deadline_us;
+            size_t memory_bytes;
+        } applied;
+        struct {
+            struct mailraft_buffer request; /* owned */
+            struct proposer proposer;
+        };
+        struct {
+            size_t wait_count;
+            struct wait *waits; /* owned; by index */
+        };
+        struct {
+            enum outcome outcome;
+            raft_index index;             /* of the entry; 0: none was logged */
+            raft_id leader_id;            /* NOT_EXECUTED: who may lead; NO_ONE */
+            struct mailraft_buffer bytes; /* owned */
+        } reply;
     };
 };
 
 struct letter *letter_new(enum letter_kind kind); /* zeroed but for its kind */
-void letter_free(struct letter *letter);          /* gives its credit back; NULL is fine */
+void letter_free(struct letter *letter);          /* with what it owns; gives its credit back; NULL is fine */
 
 #endif

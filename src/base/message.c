@@ -17,6 +17,7 @@ static const char *const TYPE_NAMES[MESSAGE_TYPE_LAST + 1] = {
 static const char *const REFUSAL_NAMES[REFUSAL_LAST + 1] = {
     [REFUSAL_NONE] = "NONE",   [REFUSAL_STALE_TERM] = "STALE_TERM",     [REFUSAL_LOG_BEHIND] = "LOG_BEHIND",
     [REFUSAL_VOTED] = "VOTED", [REFUSAL_LEADER_LIVES] = "LEADER_LIVES", [REFUSAL_LEADING] = "LEADING",
+    [REFUSAL_NEW_FOLDER] = "NEW_FOLDER",
 };
 
 const char *message_type_name(enum message_type type)
@@ -57,6 +58,13 @@ static const char *refusal_name(enum refusal refusal)
     return refusal >= REFUSAL_NONE && refusal <= REFUSAL_LAST ? REFUSAL_NAMES[refusal] : "UNKNOWN";
 }
 
+static void text_add_data_id(struct text *text, const struct data_id *data_id)
+{
+    text_add(text, " data_id=");
+    for (int i = 0; i < DATA_ID_SIZE; i++)
+        text_add(text, "%02x", data_id->bytes[i]);
+}
+
 /* The fields that only some types have. */
 static void text_add_fields(struct text *text, const struct message *message)
 {
@@ -66,6 +74,7 @@ static void text_add_fields(struct text *text, const struct message *message)
         text_add(text, " last_log_index=%llu last_log_term=%llu transfer=%d",
                  (unsigned long long)message->last_log_index, (unsigned long long)message->last_log_term,
                  message->transfer);
+        text_add_data_id(text, &message->data_id);
         break;
     case RESPONSE_PRE_VOTE:
     case RESPONSE_VOTE:
@@ -73,12 +82,21 @@ static void text_add_fields(struct text *text, const struct message *message)
                  refusal_name(message->refusal), (long long)message->refusal_detail);
         break;
     case REQUEST_APPEND_ENTRIES:
-        text_add(text, " prev_index=%llu prev_term=%llu commit_index=%llu round_trip_max_us=%u",
+        text_add(text, " prev_index=%llu prev_term=%llu commit_index=%llu entries=%u round_trip_max_us=%u time_us=%lld",
                  (unsigned long long)message->prev_index, (unsigned long long)message->prev_term,
-                 (unsigned long long)message->commit_index, (unsigned)message->round_trip_max_us);
+                 (unsigned long long)message->commit_index, (unsigned)message->entry_count,
+                 (unsigned)message->round_trip_max_us, (long long)message->time_us);
         break;
     case RESPONSE_APPEND_ENTRIES:
-        text_add(text, " entries_appended=%d", message->entries_appended);
+        text_add(text, " entries_appended=%d match_index=%llu", message->entries_appended,
+                 (unsigned long long)message->match_index);
+        if (!message->entries_appended)
+            text_add(text, " rejected_index=%llu conflict_term=%llu conflict_index=%llu",
+                     (unsigned long long)message->rejected_index, (unsigned long long)message->conflict_term,
+                     (unsigned long long)message->conflict_index);
+        text_add(text, " request_incarnation=%016llx request_connection=%llu request_channel=%u",
+                 (unsigned long long)message->request_incarnation, (unsigned long long)message->request_connection,
+                 (unsigned)message->request_channel);
         break;
     case HELLO:
     case TIMEOUT_NOW:
@@ -121,6 +139,9 @@ const char *message_refusal_describe(const struct message *message, char *text, 
         break;
     case REFUSAL_LEADING:
         snprintf(text, size, "leads itself");
+        break;
+    case REFUSAL_NEW_FOLDER:
+        snprintf(text, size, "its data folder is new to the cluster");
         break;
     default: /* of a later version */
         snprintf(text, size, "reason %d", (int)message->refusal);

@@ -41,7 +41,8 @@ enum refusal {
     REFUSAL_VOTED = 3,        /* the voter chose another in this term; refusal_detail: whom */
     REFUSAL_LEADER_LIVES = 4, /* the voter heard a leader lately; refusal_detail: milliseconds ago */
     REFUSAL_LEADING = 5,      /* the voter leads */
-    REFUSAL_LAST = REFUSAL_LEADING
+    REFUSAL_NEW_FOLDER = 6,   /* the voter's folder is not the one that the cluster knows: it forgot what it promised */
+    REFUSAL_LAST = REFUSAL_NEW_FOLDER
 };
 
 struct message {
@@ -53,20 +54,30 @@ struct message {
     raft_index last_log_index;
     raft_term last_log_term;
     bool transfer; /* REQUEST_VOTE of a planned hand-over: a living leader is no reason to refuse */
+    struct data_id data_id; /* the receiver's, as the sender's newest CONFIG lists it; zeros: it lists none */
 
     /* RESPONSE_PRE_VOTE, RESPONSE_VOTE */
     bool vote_granted;
     enum refusal refusal;
     int64_t refusal_detail;
 
-    /* REQUEST_APPEND_ENTRIES */
+    /* REQUEST_APPEND_ENTRIES. Its entries travel beside the message. */
     raft_index prev_index;
     raft_term prev_term;
     raft_index commit_index;
+    uint32_t entry_count;
     uint32_t round_trip_max_us; /* the largest round trip to a follower that the leader has measured lately */
+    int64_t time_us;            /* the cluster's time when it left */
 
     /* RESPONSE_APPEND_ENTRIES */
-    bool entries_appended;
+    bool entries_appended;     /* the log has the entry that the request named as the one before */
+    raft_index match_index;    /* durable here, and proven to match this leader's log, up to this entry */
+    raft_index rejected_index; /* not entries_appended: the request's prev_index ... */
+    raft_term conflict_term;   /* ... the term that the entry has here (0: there is no such entry) ... */
+    raft_index conflict_index; /* ... and the first entry of that term here, or one more than the last entry */
+    uint64_t request_incarnation; /* over which connection the request came, as the hello of whoever opened it said: an */
+    uint64_t request_connection;  /* answer that was meant for an earlier one is told by it */
+    uint32_t request_channel;     /* enum channel (letter.h) */
 
     /* Requests carry a number, which their answers echo: the round of heartbeats of a leader, or the round of votes
      * of a candidate. An answer to an earlier round is told from one to the present round by it. */
@@ -82,7 +93,7 @@ bool message_is_response(enum message_type type);
 
 /* Each field that the type has, as key=value, in a fixed order: "type_of_message=RESPONSE_VOTE curr_term=4 ...".
  * Cut at size. Returns text. */
-#define MESSAGE_TEXT_MAX 400
+#define MESSAGE_TEXT_MAX 600
 const char *message_describe(const struct message *message, char *text, size_t size);
 
 /* "behind in the log", "voted for 2", "heard the leader 12 ms ago", ... Returns text. */

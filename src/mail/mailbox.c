@@ -108,12 +108,14 @@ bool mailbox_start(struct mailbox *mailbox, struct mailraft_error *err)
     return listener_start(&mailbox->listener, err) && start_writers(mailbox, err);
 }
 
-void mailbox_send(struct mailbox *mailbox, raft_id to, const struct message *message, bool droppable)
+void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, const struct message *message,
+                  const struct batch *entries, bool droppable)
 {
     int position = members_find(&mailbox->office.self.members, to);
 
     assert(position >= 0 && to != mailbox->office.self.id);
-    outbox_send(mailbox->office.outboxes[position][CHANNEL_URGENT], wire_write_message(message, droppable));
+    assert(entries == NULL && channel == CHANNEL_URGENT);
+    outbox_send(mailbox->office.outboxes[position][channel], wire_write_message(message, droppable));
 }
 
 static void close_credits(struct office *office)

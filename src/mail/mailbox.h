@@ -1,12 +1,16 @@
 /* mailbox.h - mail between members: a listener, a reader thread for each connection that a peer opens to us, and for
- * each peer an outbox whose writer thread keeps a connection to it. One of the headers that the simulator replaces.
+ * each peer and channel an outbox whose writer thread keeps a connection to it. One of the headers that the simulator
+ * replaces.
  *
- * Threads:   send from the owner of the pile alone (the server); start and stop from whoever made it.
+ * Channels:  *urgent* carries elections, heartbeats and answers, *bulk* entries, so that no load delays a heartbeat.
+ * Threads:   send from the owner of the pile alone (the server); set_uuid from any; start and stop from whoever made it.
  * Delivery:  at most once, in order within a connection. LETTER_CONNECTED comes before the first message of a
- *            connection and LETTER_DISCONNECTED after its last. Nothing is sent again after a connection broke.
- * Sending never waits: what the socket does not take at once waits in the outbox (OUTBOX_BYTES_MAX bytes; while there
- *            is no connection, the newest OUTBOX_UNCONNECTED_MAX droppable frames), and is sent by the writer thread.
- *            A full outbox drops its oldest unsent droppable frame.
+ *            connection that a peer opened and LETTER_DISCONNECTED after its last; LETTER_REACHED before anything leaves
+ *            over a connection that we opened, and LETTER_LOST when it has ended. Nothing is sent again after that.
+ * Sending never waits: what the socket does not take at once waits in the outbox (while there is no connection, the
+ *            newest OUTBOX_UNCONNECTED_MAX droppable frames), and is sent by the writer thread. A full outbox drops its
+ *            oldest unsent droppable frame; that of the bulk channel holds MAILBOX_BULK_BYTES and a largest entry, so who
+ *            keeps below that on its way loses nothing while a connection stands.
  * What comes from outside is checked; what does not pass closes that one connection, with one log line that says
  *            which and from where (at most a line a second for each cause). */
 #ifndef MAIL_MAILBOX_H
@@ -16,6 +20,8 @@
 #include "base/member.h"
 #include "base/pile.h"
 
+#define MAILBOX_BULK_BYTES (2 * 1024 * 1024)
+
 struct mailbox;
 
 struct mailbox_config {
@@ -24,6 +30,9 @@ struct mailbox_config {
     struct members members;
     struct address listen;    /* where to bind; port 0 is not allowed */
     struct data_id data_id;   /* ours */
+    struct cluster_uuid cluster_uuid; /* zeros: none yet */
+    bool rejoin_empty;        /* told in every hello (struct introduction) */
+    size_t entry_bytes_max;   /* of an entry that comes in */
 
     /* Whether whoever opens it has something better to do: asked several times a second while mailbox_open waits for a
      * name server, by its own thread. NULL: never. */
@@ -39,8 +48,15 @@ struct mailbox *mailbox_open(const struct mailbox_config *config, struct pile *p
 /* Starts the threads: from here on mail comes and goes. SERVER_ERROR where one cannot be started. */
 bool mailbox_start(struct mailbox *mailbox, struct mailraft_error *err);
 
-/* Hands a message to the outbox of a member. droppable: may be thrown away when the outbox is full. */
-void mailbox_send(struct mailbox *mailbox, raft_id to, const struct message *message, bool droppable);
+/* Hands a message to the outbox of a member. entries: those of a REQUEST_APPEND_ENTRIES on the bulk channel, borrowed (the
+ * outbox takes references of its own); NULL: none. droppable: may be thrown away when the outbox is full. */
+void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, const struct message *message,
+                  const struct batch *entries, bool droppable);
+
+uint64_t mailbox_incarnation(const struct mailbox *mailbox); /* ours: random, never 0 */
+
+/* The cluster's uuid, which was not known before: every hello from here on shows it. */
+void mailbox_set_uuid(struct mailbox *mailbox, const struct cluster_uuid *uuid);
 
 /* Closes every socket, joins every thread. Frames that a socket would take at once have been sent. The struct lives
  * on until mailbox_free, since letters on the pile refer to its credit: stop, free the pile, free the mailbox. */

@@ -94,7 +94,7 @@ static void converse(struct arrival *arrival, const struct hello *hello, struct 
     struct outbox *outbox = arrival->office->outboxes[arrival->position][hello->channel];
     struct letter *connected = letter_new(LETTER_CONNECTED);
 
-    connected->peer_data_id = hello->data_id;
+    connected->hello.data_id = hello->data_id;
     deliver(&reader, connected);
     if (outbox != NULL)
         outbox_nudge(outbox); /* the peer runs: our own connection need not wait for its turn */

@@ -94,7 +94,7 @@ static bool open_mailbox(struct node *node, const struct letter *opened, struct 
     config->id = node->config.id;
     config->members = node->config.members;
     config->listen = node->config.listen;
-    config->data_id = opened->data_id;
+    config->data_id = opened->opened->data_id;
     config->interrupted = stop_waits;
     config->context = node;
     snprintf(config->cluster_name, sizeof config->cluster_name, "%s", node->config.cluster_name);
@@ -109,18 +109,18 @@ static void tell_start(struct node *node, const struct letter *opened)
 {
     char address[ADDRESS_TEXT_MAX], data_id[2 * DATA_ID_SIZE + 1];
     for (int i = 0; i < DATA_ID_SIZE; i++)
-        snprintf(data_id + 2 * i, 3, "%02x", opened->data_id.bytes[i]);
-    log_set_state(node->log, opened->ballot.term, ROLE_NAMES[FOLLOWER]);
+        snprintf(data_id + 2 * i, 3, "%02x", opened->opened->data_id.bytes[i]);
+    log_set_state(node->log, opened->opened->ballot.term, ROLE_NAMES[FOLLOWER]);
     log_info(node->log, "Started %s data_dir=\"%s\" peer=%s", node->config.about, node->config.data_dir,
              address_format(&node->config.listen, address, sizeof address));
     if (node->config.warning != NULL)
         log_warn(node->log, "%s", node->config.warning);
     log_info(node->log, "Opened storage data_id=%s voted_for=%d sync_ms=%.1f made=%d", data_id,
-             opened->ballot.voted_for, (double)opened->took_us / 1000, opened->made);
-    if (opened->damaged >= 0)
+             opened->opened->ballot.voted_for, (double)opened->opened->sync_us / 1000, opened->opened->made);
+    if (opened->opened->damaged >= 0)
         log_warn(node->log,
                  "Slot %d of the ballot was torn or damaged; the other one counted, and both are whole again",
-                 opened->damaged);
+                 opened->opened->damaged);
 }
 
 static bool serve(struct node *node, const struct letter *opened, struct mailraft_error *err)
@@ -130,8 +130,8 @@ static bool serve(struct node *node, const struct letter *opened, struct mailraf
     tell_start(node, opened);
     if (!mailbox_start(node->mailbox, err))
         return false;
-    server_init(&node->server, &node->config, node->pile, node->log, node->scribe, node->mailbox, opened->ballot,
-                opened->took_us);
+    server_init(&node->server, &node->config, node->pile, node->log, node->scribe, node->mailbox, opened->opened->ballot,
+                opened->opened->sync_us);
     node->serving = true;
     server_run(&node->server);
     *err = node->server.failure;

@@ -22,6 +22,13 @@ struct node_config {
     int64_t election_timeout_min_us;
     int64_t election_timeout_max_us; /* timeouts are drawn from [min, max) */
     int64_t heartbeat_us;
+    int64_t disk_stall_us; /* a leader whose disk has not answered for so long gives leadership up */
+    uint64_t segment_bytes;   /* of a file of the log, at most */
+    size_t log_cache_bytes;   /* of the newest entries that are kept in memory */
+    size_t entry_bytes_max;   /* of one entry, its head included */
+    bool birth_all;           /* the cluster is born only with every member's vote */
+    bool rejoin_empty;        /* others may take this node back though its folder is new */
+    const struct mailraft_machine *machine; /* borrowed; NULL: none, and proposals are refused */
     bool fast_failover; /* whether a closed connection of the leader is a reason to stand before the timeout */
     int32_t pid; /* told to whoever finds the data folder locked */
     char about[DISK_PATH_MAX + 256]; /* key=value facts for the first line of the state log */
@@ -36,6 +43,12 @@ struct node *node_new(const struct node_config *config, struct log *log);
 
 /* Runs until it is told to stop (true) or cannot go on (false, with STORAGE_ERROR and its kin, BIND_ERROR, ...). */
 bool node_run(struct node *node, struct mailraft_error *err);
+
+/* Asks for a request to be prepared, logged, committed and applied; what becomes of it is a LETTER_REPLY on the
+ * proposer's pile, always one, unless the node ends first. From any thread, while node_run runs. The request is copied.
+ * credit: NULL, or the sender's, which size bytes have been taken from: given back once it has been logged or refused. */
+void node_propose(struct node *node, const void *request, size_t size, const struct proposer *proposer,
+                  struct credit *credit);
 
 void node_stop(struct node *node);                   /* hands leadership over, then stops; twice: stops at once */
 const struct server *node_server(const struct node *node); /* to look at from the same thread (or the simulator) */

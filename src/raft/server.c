@@ -272,7 +272,7 @@ static void note_connected(struct server *server, const struct letter *letter)
     peer->incarnation = letter->link.incarnation;
     peer->connection = letter->link.connection;
     peer->connected = true;
-    peer->data_id = letter->peer_data_id;
+    peer->data_id = letter->hello.data_id;
 }
 
 static void note_disconnected(struct server *server, const struct letter *letter)
@@ -318,7 +318,7 @@ static enum mail open_letter(struct server *server)
         break;
     case LETTER_STORAGE_OPENED: /* came before we began */
     case LETTER_SCRIBE_ENDED:   /* its reason came before it */
-    case LETTER_SAVE_BALLOT:    /* the scribe's */
+    default:                    /* for others */
         break;
     }
     return MAIL_CHANGED;
@@ -351,7 +351,7 @@ void server_send(struct server *server, raft_id to, struct message *message)
         char text[MESSAGE_TEXT_MAX];
         log_debug(server->log, "SEND: to=%d %s", to, message_describe(message, text, sizeof text));
     }
-    mailbox_send(server->mailbox, to, message, true); /* every message of an election is asked again when it is lost */
+    mailbox_send(server->mailbox, to, CHANNEL_URGENT, message, NULL, true); /* every message of an election is asked again when it is lost */
 }
 
 void server_broadcast(struct server *server, struct message *message)

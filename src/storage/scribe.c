@@ -38,11 +38,13 @@ static bool open_folder(struct scribe *scribe, struct mailraft_error *err)
         return false;
 
     struct letter *letter = letter_new(LETTER_STORAGE_OPENED);
-    letter->ballot = folder->ballot.ballot;
-    letter->data_id = folder->identity.data_id;
-    letter->took_us = folder->ballot.took_us;
-    letter->made = folder->made;
-    letter->damaged = folder->ballot.damaged;
+    letter->opened = memory_new(sizeof *letter->opened);
+    *letter->opened = (struct storage_opened){.ballot = folder->ballot.ballot,
+                                              .data_id = folder->identity.data_id,
+                                              .cluster_uuid = folder->identity.cluster_uuid,
+                                              .sync_us = folder->ballot.took_us,
+                                              .made = folder->made,
+                                              .damaged = folder->ballot.damaged};
     say(scribe, letter);
     return true;
 }

@@ -106,7 +106,7 @@ void mailbox_arrive(struct sim *sim, struct life *life, enum letter_kind kind, c
     if (kind == LETTER_MESSAGE)
         letter->message = *message;
     if (kind == LETTER_CONNECTED)
-        letter->peer_data_id = *data_id;
+        letter->hello.data_id = *data_id;
     pile_put(life->mailbox->pile, LANE_INNER, letter);
     life_leave(sim);
 }
@@ -223,13 +223,14 @@ static void keep_for_test(struct machine *from, raft_id to, const struct message
     from->sent_last = sent;
 }
 
-void mailbox_send(struct mailbox *mailbox, raft_id to, const struct message *message, bool droppable)
+void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, const struct message *message,
+                  const struct batch *entries, bool droppable)
 {
     struct sim *sim = the_sim;
     struct machine *from = mailbox->life->machine;
     const struct machine *receiver;
 
-    (void)droppable;
+    (void)channel, (void)entries, (void)droppable;
     check_sending(from, to, message);
     if (sim->scripted) {
         keep_for_test(from, to, message);

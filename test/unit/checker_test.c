@@ -51,7 +51,7 @@ Test(checker, a_vote_that_is_told_before_it_is_durable_is_found, .signal = SIGAB
                              .server_id = server->config.id,
                              .vote_granted = true};
 
-    mailbox_send(server->mailbox, third, &answer, true);
+    mailbox_send(server->mailbox, third, CHANNEL_URGENT, &answer, NULL, true);
 }
 
 /* The ballots as they were before anybody voted, in the place of those with the votes. */

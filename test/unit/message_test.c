@@ -49,8 +49,15 @@ Test(message, a_description_tells_each_field_of_the_type)
         .prev_index = 11,
         .prev_term = 1,
         .commit_index = 10,
+        .entry_count = 3,
         .round_trip_max_us = 250,
+        .time_us = 77,
         .entries_appended = true,
+        .match_index = 12,
+        .request_incarnation = 0xf0,
+        .request_connection = 5,
+        .request_channel = 1,
+        .data_id = {{0xab}},
         .round = 9,
     };
     static const struct {
@@ -58,17 +65,21 @@ Test(message, a_description_tells_each_field_of_the_type)
         const char *text;
     } table[] = {
         {REQUEST_PRE_VOTE, "type_of_message=REQUEST_PRE_VOTE curr_term=4 server_id=2 "
-                           "last_log_index=17 last_log_term=3 transfer=1 round=9"},
+                           "last_log_index=17 last_log_term=3 transfer=1 "
+                           "data_id=ab000000000000000000000000000000 round=9"},
         {RESPONSE_PRE_VOTE, "type_of_message=RESPONSE_PRE_VOTE curr_term=4 server_id=2 "
                             "vote_granted=0 refusal=VOTED refusal_detail=5 round=9"},
         {REQUEST_VOTE, "type_of_message=REQUEST_VOTE curr_term=4 server_id=2 "
-                       "last_log_index=17 last_log_term=3 transfer=1 round=9"},
+                       "last_log_index=17 last_log_term=3 transfer=1 "
+                           "data_id=ab000000000000000000000000000000 round=9"},
         {RESPONSE_VOTE, "type_of_message=RESPONSE_VOTE curr_term=4 server_id=2 "
                         "vote_granted=0 refusal=VOTED refusal_detail=5 round=9"},
         {REQUEST_APPEND_ENTRIES, "type_of_message=REQUEST_APPEND_ENTRIES curr_term=4 server_id=2 "
-                                 "prev_index=11 prev_term=1 commit_index=10 round_trip_max_us=250 round=9"},
+                                 "prev_index=11 prev_term=1 commit_index=10 entries=3 round_trip_max_us=250 "
+                                 "time_us=77 round=9"},
         {RESPONSE_APPEND_ENTRIES, "type_of_message=RESPONSE_APPEND_ENTRIES curr_term=4 server_id=2 "
-                                  "entries_appended=1 round=9"},
+                                  "entries_appended=1 match_index=12 request_incarnation=00000000000000f0 "
+                                  "request_connection=5 request_channel=1 round=9"},
         {TIMEOUT_NOW, "type_of_message=TIMEOUT_NOW curr_term=4 server_id=2"},
     };
 

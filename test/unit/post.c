@@ -161,7 +161,7 @@ void post_send(int from, raft_id to, uint64_t round)
 {
     struct message message = {.type_of_message = REQUEST_APPEND_ENTRIES, .server_id = from, .round = round};
 
-    mailbox_send(nodes[from].mailbox, to, &message, true);
+    mailbox_send(nodes[from].mailbox, to, CHANNEL_URGENT, &message, NULL, true);
 }
 
 /* What this test says as member 2. */

@@ -21,7 +21,7 @@ Test(reader, tells_of_a_connection_before_its_first_message_and_after_its_last)
     cr_assert_eq(letter->link.peer, 2);
     cr_assert_eq(letter->link.channel, CHANNEL_URGENT);
     cr_assert_neq(letter->link.incarnation, 0u);
-    cr_assert_arr_eq(letter->peer_data_id.bytes, post_node(2)->config.data_id.bytes, DATA_ID_SIZE);
+    cr_assert_arr_eq(letter->hello.data_id.bytes, post_node(2)->config.data_id.bytes, DATA_ID_SIZE);
     incarnation = letter->link.incarnation;
     letter_free(letter);
     post_await_lines(2, "Connected to 1 at ", 1);

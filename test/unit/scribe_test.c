@@ -26,6 +26,7 @@ struct life {
     int64_t patience_us; /* when to give up waiting for a letter, and abandon the scribe; 0: never */
 
     struct letter heard[LETTERS_MAX];
+    struct storage_opened found; /* what STORAGE_OPENED told, without what it owned */
     struct mailraft_error failure; /* what the failed one among them points to */
     int heard_count;
     struct ballot opened; /* as STORAGE_OPENED told it */
@@ -49,7 +50,7 @@ static bool answer(struct scribe *scribe, struct life *life, enum letter_kind ki
 {
     switch (kind) {
     case LETTER_STORAGE_OPENED:
-        life->opened = life->heard[0].ballot;
+        life->opened = life->found.ballot;
         if (life->before_asking != NULL)
             life->before_asking(life->sim);
         ask(scribe, life, 0, life->one_by_one ? 1 : life->ask_count);
@@ -79,6 +80,8 @@ static void hear(struct scribe *scribe, struct pile *pile, struct life *life)
             return;
         }
         life->heard[life->heard_count] = *letter;
+        if (letter->kind == LETTER_STORAGE_OPENED)
+            life->found = *letter->opened;
         if (letter->kind == LETTER_STORAGE_FAILED) {
             life->failure = *letter->error;
             life->heard[life->heard_count].error = &life->failure;
@@ -163,10 +166,10 @@ Test(scribe, it_tells_what_it_opened_and_then_ends_when_it_is_closed)
     expect_heard(&life, "opened ended");
     cr_assert_eq(life.opened.term, 0);
     cr_assert_eq(life.opened.voted_for, NO_ONE);
-    cr_assert_geq(life.heard[0].took_us, 100); /* as long as a sync takes here */
-    cr_assert(life.heard[0].made);
-    cr_assert_eq(life.heard[0].damaged, -1);
-    cr_assert(memcmp(&life.heard[0].data_id, &NONE, sizeof NONE) != 0);
+    cr_assert_geq(life.found.sync_us, 100); /* as long as a sync takes here */
+    cr_assert(life.found.made);
+    cr_assert_eq(life.found.damaged, -1);
+    cr_assert(memcmp(&life.found.data_id, &NONE, sizeof NONE) != 0);
     sim_free(sim);
 }
 
@@ -193,8 +196,8 @@ Test(scribe, the_next_life_finds_what_was_saved_and_the_same_data_id)
     sim_power_cut(sim, 1);
     run(sim, &looks);
     cr_assert(same(looks.opened, saves.asks[2]));
-    cr_assert_not(looks.heard[0].made);
-    cr_assert_arr_eq(&looks.heard[0].data_id, &saves.heard[0].data_id, sizeof(struct data_id));
+    cr_assert_not(looks.found.made);
+    cr_assert_arr_eq(&looks.found.data_id, &saves.found.data_id, sizeof(struct data_id));
     sim_free(sim);
 }
 
@@ -207,7 +210,7 @@ Test(scribe, once_it_has_ended_any_one_slot_is_enough)
         sim_disk_flip(sim, 1, BALLOT, slot * BALLOT_SLOT + 18);
         run(sim, &looks);
         cr_assert(same(looks.opened, saves.asks[2]));
-        cr_assert_eq(looks.heard[0].damaged, (int)slot);
+        cr_assert_eq(looks.found.damaged, (int)slot);
         sim_free(sim);
     }
 }
@@ -371,11 +374,11 @@ static void expect_kept(struct sim *sim, const struct life *life, uint64_t seed,
     cr_assert(may_be_found(life, first.opened), "seed %d, call %d: term %d after %d answers", (int)seed, (int)call,
               (int)first.opened.term, life->saved_count);
     if (life->heard_count > 0)
-        cr_assert_arr_eq(&first.heard[0].data_id, &life->heard[0].data_id, sizeof(struct data_id));
+        cr_assert_arr_eq(&first.found.data_id, &life->found.data_id, sizeof(struct data_id));
     sim_power_cut(sim, 1);
     run(sim, &second);
     cr_assert(same(first.opened, second.opened), "seed %d, call %d", (int)seed, (int)call);
-    cr_assert_arr_eq(&first.heard[0].data_id, &second.heard[0].data_id, sizeof(struct data_id));
+    cr_assert_arr_eq(&first.found.data_id, &second.found.data_id, sizeof(struct data_id));
 }
 
 /* The life ends in that call. False where it makes fewer calls. */

@@ -1,0 +1,31 @@
+/* applier.h - the thread that owns the state machine (include/mailraft/machine.h) and its applied index.
+ *
+ * Threads:   any thread puts letters on its pile; its own calls the machine.
+ * Letters:   LETTER_APPLY: it applies the entries, which follow those before, answers whoever waits for one of them with
+ *            LETTER_REPLY on that one's pile, and says LETTER_APPLIED to the server (inner lane), one for all that it found
+ *            on its pile. The last, applied or not, before applier_join: nothing. */
+#ifndef RAFT_APPLIER_H
+#define RAFT_APPLIER_H
+
+#include "base/log.h"
+#include "base/pile.h"
+#include "mailraft/machine.h"
+
+struct applier;
+
+/* machine: borrowed until applier_join; NULL: there is none, and entries are only counted. answers and log: borrowed as
+ * long. SERVER_ERROR where no thread can be started. */
+struct applier *applier_start(const struct mailraft_machine *machine, struct pile *answers, struct log *log,
+                              struct mailraft_error *err);
+
+/* Takes the batch and waits, which are in order of their index; waits: NULL where nobody waits. */
+void applier_apply(struct applier *applier, struct batch *entries, struct wait *waits, size_t wait_count);
+
+void applier_close(struct applier *applier); /* applies what is on its pile, and ends */
+void applier_join(struct applier *applier);  /* after applier_close: frees it */
+
+/* An answer to a proposer; bytes are moved out of the buffer (NULL: none). Nothing where nobody waits. */
+void applier_reply(const struct proposer *proposer, enum outcome outcome, raft_index index, raft_id leader_id,
+                   struct mailraft_buffer *bytes);
+
+#endif
