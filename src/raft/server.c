@@ -214,6 +214,19 @@ static bool is_refusal_from_below(const struct server *server)
            message->curr_term < server->current_term;
 }
 
+/* A candidate of a higher term that would disrupt a living leader is refused, and its term not adopted. */
+static void take_higher_term(struct server *server)
+{
+    int64_t detail = 0;
+    enum refusal refusal = REFUSAL_NONE;
+    if (server->message->type_of_message == REQUEST_VOTE)
+        refusal = vote_disruption(server, &detail);
+    if (refusal != REFUSAL_NONE)
+        vote_refuse(server, refusal, detail);
+    else
+        adopt_term(server);
+}
+
 static enum mail sort_by_term(struct server *server)
 {
     const struct message *message = server->message;
@@ -224,11 +237,8 @@ static enum mail sort_by_term(struct server *server)
         return MAIL_MESSAGE;
     if (message->curr_term < server->current_term)
         refuse_stale(server);
-    else if (message->type_of_message == REQUEST_VOTE && vote_is_disruptive(server)) {
-        int64_t heard_ms = server->role == LEADER ? 0 : (server->now_us - server->heard_us) / 1000;
-        vote_refuse(server, server->role == LEADER ? REFUSAL_LEADING : REFUSAL_LEADER_LIVES, heard_ms);
-    } else
-        adopt_term(server);
+    else
+        take_higher_term(server);
     return MAIL_CHANGED;
 }
 

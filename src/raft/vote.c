@@ -3,11 +3,6 @@
 #include "raft/leader.h"
 #include "raft/timer.h"
 
-static int64_t heard_ago_ms(const struct server *server)
-{
-    return (server->now_us - server->heard_us) / 1000;
-}
-
 bool vote_leader_lives(const struct server *server)
 {
     int64_t timeout_us = server->config.election_timeout_min_us;
@@ -28,7 +23,7 @@ static enum refusal leader_refusal(const struct server *server, int64_t *detail)
 {
     if (!vote_leader_lives(server))
         return REFUSAL_NONE;
-    *detail = server->role == LEADER ? 0 : heard_ago_ms(server);
+    *detail = server->role == LEADER ? 0 : (server->now_us - server->heard_us) / 1000;
     return server->role == LEADER ? REFUSAL_LEADING : REFUSAL_LEADER_LIVES;
 }
 
@@ -71,9 +66,9 @@ void vote_answer_pre_vote(struct server *server)
         timer_yield(server);
 }
 
-bool vote_is_disruptive(const struct server *server)
+enum refusal vote_disruption(const struct server *server, int64_t *detail)
 {
-    return !server->message->transfer && vote_leader_lives(server);
+    return server->message->transfer ? REFUSAL_NONE : leader_refusal(server, detail);
 }
 
 enum refusal vote_refusal(const struct server *server, raft_id voted_for, int64_t *detail)
@@ -86,7 +81,7 @@ enum refusal vote_refusal(const struct server *server, raft_id voted_for, int64_
         *detail = voted_for;
         return REFUSAL_VOTED;
     }
-    return server->message->transfer ? REFUSAL_NONE : leader_refusal(server, detail);
+    return vote_disruption(server, detail);
 }
 
 void vote_refuse(struct server *server, enum refusal refusal, int64_t detail)

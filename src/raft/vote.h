@@ -13,9 +13,9 @@ bool vote_leader_lives(const struct server *server);
  * off. */
 void vote_answer_pre_vote(struct server *server);
 
-/* For server->message, a REQUEST_VOTE of a higher term: whether a living leader is the reason to refuse it, without
- * adopting its term. */
-bool vote_is_disruptive(const struct server *server);
+/* Why server->message, a REQUEST_VOTE, would disrupt a living leader: reason enough to refuse it without adopting its
+ * term. REFUSAL_NONE when it would not, or when it is part of a hand-over. detail: as in struct message. */
+enum refusal vote_disruption(const struct server *server, int64_t *detail);
 
 /* Why server->message, a REQUEST_VOTE, gets no vote from us once we are in its term; REFUSAL_NONE when it does.
  * voted_for: whom we chose in that term. detail: as in struct message. */
