@@ -242,6 +242,18 @@ static enum mail sort_by_term(struct server *server)
     return MAIL_CHANGED;
 }
 
+#define WARN_EVERY_US 1000000
+
+/* Whether a warning about what others send may be told now. Its next one is a second away: nobody fills our log from
+ * outside. */
+static bool may_warn(const struct server *server, int64_t *due_us)
+{
+    if (server->now_us < *due_us)
+        return false;
+    *due_us = server->now_us + WARN_EVERY_US;
+    return true;
+}
+
 static enum mail open_message(struct server *server)
 {
     const struct message *message = &server->letter->message;
@@ -252,12 +264,14 @@ static enum mail open_message(struct server *server)
     }
     int sender = members_find(&server->config.members, message->server_id);
     if (sender < 0 || sender == server->self) {
-        log_warn(server->log, "Dropped mail of %d, which is no other member", message->server_id);
+        if (may_warn(server, &server->stranger_due_us))
+            log_warn(server->log, "Dropped mail of %d, which is no other member", message->server_id);
         return MAIL_CHANGED;
     }
     if (message->curr_term > server->current_term && message->curr_term - server->current_term > TERM_LEAP_MAX) {
-        log_warn(server->log, "Dropped %s of %d: its term %" PRIu64 " is out of reach",
-                 message_type_name(message->type_of_message), message->server_id, message->curr_term);
+        if (may_warn(server, &server->leap_due_us))
+            log_warn(server->log, "Dropped %s of %d: its term %" PRIu64 " is out of reach",
+                     message_type_name(message->type_of_message), message->server_id, message->curr_term);
         return MAIL_CHANGED;
     }
     server->message = message;

@@ -100,6 +100,8 @@ struct server {
     /* The message that the role is to handle. */
     struct letter *letter;  /* kept: goes back on the pile; otherwise freed at the next take */
     const struct message *message;
+    int64_t stranger_due_us; /* when the next line about mail of no member may come */
+    int64_t leap_due_us;     /* and about a term that is out of reach */
 
     /* The closed-connection hint (timer.c). */
     bool leader_silent;         /* the leader's connection closed and it has not spoken since: it counts as not heard */
