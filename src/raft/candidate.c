@@ -197,13 +197,13 @@ static void log_summary(struct server *server)
              used > 0 ? missing : "none");
 }
 
-/* "If election timeout elapses: start new election." */
+/* "If election timeout elapses: start new election." On a hint, a lost round ends before its time. */
 static void start_over(struct server *server)
 {
     server->rounds_failed++;
     if (is_told(server))
         log_info(server->log, "Pre-vote! cause=\"%s, %s granted %d/%d\" term_wanted=%llu",
-                 server->round_lost ? "round lost" : "election timeout",
+                 server->round_lost && server->hint_span_us > 0 ? "round lost" : "election timeout",
                  server->phase == VOTING ? "votes" : "pre-votes", __builtin_popcount(server->granted),
                  server->config.members.count, (unsigned long long)server->current_term + 1);
     else

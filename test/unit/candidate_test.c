@@ -221,6 +221,21 @@ Test(candidate, starts_over_with_a_pre_vote_when_its_time_ends)
     stage_close(sim);
 }
 
+Test(candidate, that_was_refused_by_all_waits_for_its_timeout_and_says_so)
+{
+    struct sim *sim = stage_open(3);
+    stage_pre_candidate(sim);
+    for (raft_id peer = 2; peer <= 3; peer++) {
+        struct message vote = stage_vote(sim, RESPONSE_PRE_VOTE, peer, 0, false);
+        sim_deliver(sim, 1, &vote);
+    }
+    cr_assert(stage_server(sim)->round_lost);
+    cr_assert_eq(sim_log_count(sim, 1, "Pre-vote!"), 1);
+    sim_run_us(sim, 300 * US);
+    cr_assert(sim_log_has(sim, 1, "Pre-vote! cause=\"election timeout, pre-votes granted 1/3\" term_wanted=1"));
+    stage_close(sim);
+}
+
 Test(candidate, that_nobody_answers_never_raises_its_term_and_sums_up_once_a_second)
 {
     struct sim *sim = stage_open(3);

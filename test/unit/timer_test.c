@@ -223,6 +223,8 @@ Test(timer, a_round_that_cannot_be_won_any_more_is_not_waited_for_on_a_hint)
     before_us = stage_server(sim)->election_deadline_us;
     refuse_pre_vote(sim, 5, REFUSAL_LOG_BEHIND);
     cr_assert_eq(stage_server(sim)->election_deadline_us, before_us, "it is lost once");
+    sim_run_us(sim, wait_us(sim));
+    cr_assert(sim_log_has(sim, 1, "Pre-vote! cause=\"round lost, pre-votes granted 1/5\" term_wanted=2"));
     stage_close(sim);
 }
 
