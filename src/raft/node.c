@@ -175,7 +175,10 @@ bool node_run(struct node *node, struct mailraft_error *err)
     pile_close(node->pile);
     if (node->serving) {
         server_fini(&node->server);
-        log_info(node->log, "Stopped");
+        if (good)
+            log_info(node->log, "Stopped");
+        else
+            log_error(node->log, "Failed: %s", err->message);
     }
     node->serving = false;
     return good;

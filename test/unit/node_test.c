@@ -1,6 +1,8 @@
 /* A node as a whole: how it starts, and how it ends. */
 #include "stage.h"
 
+#include <stdio.h>
+
 Test(node, says_nothing_before_its_storage_is_open)
 {
     static struct node_config config;
@@ -61,6 +63,20 @@ Test(node, tells_its_term_and_vote_when_it_starts_again)
     stage_close(sim);
 }
 
+Test(node, that_fails_tells_why_and_not_that_it_stopped)
+{
+    struct sim *sim = stage_open(3);
+    sim_disk_fail_sync(sim, 1);
+    stage_deliver(sim, REQUEST_VOTE, 2, 3);
+    struct mailraft_error err;
+    cr_assert_not(sim_ended_well(sim, 1, &err));
+    char line[sizeof err.message + 40];
+    snprintf(line, sizeof line, "Failed: %s level=error\n", err.message);
+    cr_assert(sim_log_has(sim, 1, line), "%s", sim_log_text(sim, 1));
+    cr_assert_not(sim_log_has(sim, 1, "Stopped"));
+    stage_close(sim);
+}
+
 Test(node, a_clean_stop_leaves_nothing_behind)
 {
     struct sim *sim = stage_open(3); /* the simulator checks what was allocated when a life ends by itself */
@@ -69,5 +85,6 @@ Test(node, a_clean_stop_leaves_nothing_behind)
     sim_stop(sim, 1);
     sim_settle(sim);
     cr_assert_not(sim_lives(sim, 1));
+    cr_assert(sim_log_has(sim, 1, "Stopped\n"));
     stage_close(sim);
 }
