@@ -13,6 +13,7 @@
 
 #define RING_BYTES    (1024 * 1024)
 #define LAST_WORDS_US 200000 /* how long an ending process waits for a reader of its lines */
+#define RETRY_US      100000 /* between writes that fail */
 
 struct log {
     /* Fixed while it is open. */
@@ -106,19 +107,33 @@ void log_set_state(struct log *log, uint64_t term, const char *role)
     mutex_unlock(&log->mutex);
 }
 
-/* Writes some of it, waiting as long as it takes; 0 when nothing can be written any more. */
-static size_t log_write(int fd, const char *bytes, size_t size)
+/* Writes some of it, waiting as long as it takes for a reader. How many bytes; 0: none for now, for what is in the way
+ * may pass, as a full disk does; -1: none ever again, since the other end is gone. */
+static ssize_t log_write(int fd, const char *bytes, size_t size)
 {
     for (;;) {
         struct pollfd ready = {.fd = fd, .events = POLLOUT};
         ssize_t written = write(fd, bytes, size);
 
-        if (written > 0)
-            return (size_t)written;
-        if (written < 0 && errno != EINTR && errno != EAGAIN)
+        if (written >= 0)
+            return written;
+        if (errno == EPIPE || errno == EBADF)
+            return -1;
+        if (errno == EAGAIN)
+            poll(&ready, 1, -1); /* for a descriptor that somebody made non-blocking */
+        else if (errno != EINTR)
             return 0;
-        poll(&ready, 1, -1); /* for a descriptor that somebody made non-blocking */
     }
+}
+
+/* The mutex is held, but not while waiting: the ring takes lines meanwhile, and drops and counts what it has no room
+ * for. */
+static void log_wait_to_retry(struct log *log)
+{
+    int64_t until_us = clock_now_us() + RETRY_US;
+
+    while (!log->abandoned && wake_wait_until(&log->wake, &log->mutex, until_us))
+        ;
 }
 
 /* Writes what can be written at once. The mutex is held, but not while writing: bytes that are on the ring stay as
@@ -127,18 +142,22 @@ static void log_write_some(struct log *log)
 {
     size_t start = log->start;
     size_t size = log->used < RING_BYTES - start ? log->used : RING_BYTES - start;
-    size_t written;
+    ssize_t written;
 
     mutex_unlock(&log->mutex);
     written = log_write(log->fd, log->ring + start, size);
     mutex_lock(&log->mutex);
     if (written == 0) {
+        log_wait_to_retry(log);
+        return;
+    }
+    if (written < 0) {
         log->ended = true;
         log->used = 0;
         return;
     }
-    log->start = (start + written) % RING_BYTES;
-    log->used -= written;
+    log->start = (start + (size_t)written) % RING_BYTES;
+    log->used -= (size_t)written;
     if (log->dropped > 0 && log_put_own(log, LOG_WARN, "Dropped %llu lines", log->dropped))
         log->dropped = 0;
 }
@@ -205,7 +224,7 @@ void log_close(struct log *log)
     log->abandoned = !ended;
     mutex_unlock(&log->mutex);
     if (!ended) {
-        /* It is stuck in write(2), with the ring in its hands: both are left behind. */
+        /* It is stuck in write(2), with the ring in its hands, or about to try again: both are left behind. */
         thread_abandon(&writer);
         return;
     }

@@ -5,6 +5,8 @@
  *
  * Threads:   any thread puts lines. They go over a ring of 1 MiB to a thread of the log's own, which writes them, so
  *            a stdout that blocks never blocks anyone: lines that find the ring full are dropped, counted and told.
+ * Trouble:   a write that fails is tried again, every 100 ms: a disk may be full for a while. When the other end is
+ *            gone (EPIPE), nothing is printed any more.
  * Order:     lines appear in the order in which they were put.
  * Ownership: log_open's result is closed with log_close, after every thread that puts lines has been joined. */
 #ifndef BASE_LOG_H
@@ -21,7 +23,7 @@ struct log;
 /* fd: where lines go, borrowed. node_id: told in every line. */
 struct log *log_open(int fd, int32_t node_id, enum log_level level, struct mailraft_error *err);
 
-/* Writes what the ring holds, for at most 200 ms where nobody reads the other end, and frees the log. */
+/* Writes what the ring holds, for at most 200 ms where nobody reads the other end or writes fail, and frees the log. */
 void log_close(struct log *log);
 
 /* For a process that is about to abort: gives the log's thread up to 200 ms to write what the ring holds. Takes no

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/thread.h"
@@ -192,28 +195,88 @@ Test(log, closing_does_not_wait_for_a_reader_that_sleeps)
     log_close(log_);
 }
 
-/* Whether this process has a thread of that name. */
-static bool thread_lives(const char *name)
+static bool read_file(const char *path, char *text, size_t size)
 {
-    char path[300], found[32];
+    FILE *file = fopen(path, "r");
+
+    if (file == NULL)
+        return false;
+    text[fread(text, 1, size - 1, file)] = '\0';
+    fclose(file);
+    return true;
+}
+
+/* What /proc tells of this process's thread of that name; NULL: there is none. */
+static const char *status_of_thread(const char *name)
+{
+    static char text[4096];
+    char path[300], first[32];
     DIR *tasks = opendir("/proc/self/task");
     struct dirent *task;
-    bool lives = false;
+    bool found = false;
 
     cr_assert_not_null(tasks);
-    while ((task = readdir(tasks)) != NULL) {
-        FILE *file;
-
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
-        file = fopen(path, "r");
-        if (file == NULL)
-            continue; /* "..", or it has just ended */
-        if (fgets(found, sizeof found, file) != NULL)
-            lives = lives || (strncmp(found, name, strlen(name)) == 0 && found[strlen(name)] == '\n');
-        fclose(file);
+    snprintf(first, sizeof first, "Name:\t%s\n", name);
+    while (!found && (task = readdir(tasks)) != NULL) {
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+        found = read_file(path, text, sizeof text) && strncmp(text, first, strlen(first)) == 0;
     }
     closedir(tasks);
-    return lives;
+    return found ? text : NULL;
+}
+
+/* Of SIGXFSZ, which goes to the thread whose write was beyond the limit; it has all signals blocked. */
+static bool writer_met_the_limit(void)
+{
+    unsigned long long pending = 0;
+    const char *status = status_of_thread("log");
+    const char *line = status != NULL ? strstr(status, "\nSigPnd:") : NULL;
+
+    return line != NULL && sscanf(line, "\nSigPnd: %llx", &pending) == 1 && (pending >> (SIGXFSZ - 1) & 1) != 0;
+}
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+Test(log, what_a_file_has_no_room_for_is_written_when_it_has_again)
+{
+    char path[] = "/tmp/mailraft-log-XXXXXX";
+    struct stat file = {0};
+
+    writing = mkstemp(path);
+    reading = open(path, O_RDONLY);
+    cr_assert(writing >= 0 && reading >= 0);
+    unlink(path);
+    limit_files(20); /* part of a line */
+    start(LOG_INFO);
+    log_info(log_, "before");
+    while (!writer_met_the_limit())
+        sched_yield();
+    log_info(log_, "meanwhile");
+    limit_files(RLIM_INFINITY);
+    while (file.st_size < 100) /* until both are there: whoever closes waits for no more than 200 ms */
+        cr_assert_eq(fstat(reading, &file), 0);
+    end();
+    assert_line("term=0 role=FOLLOWER before");
+    assert_line("term=0 role=FOLLOWER meanwhile");
+    cr_assert_null(next_line());
+}
+
+Test(log, closing_does_not_wait_for_a_disk_that_is_full)
+{
+    writing = open("/dev/full", O_WRONLY);
+    cr_assert(writing >= 0);
+    start(LOG_INFO);
+    log_info(log_, "never");
+    end();
+    while (status_of_thread("log") != NULL)
+        sched_yield();
 }
 
 /* By then the number of its descriptor may name something of somebody else's: here, another pipe. */
@@ -232,7 +295,7 @@ Test(log, an_abandoned_writer_writes_no_more_when_it_comes_back)
     cr_assert_eq(dup2(writing, descriptor), descriptor);
     while (read(stuck_at, bytes, sizeof bytes) > 0) /* until its write, the last to hold the old pipe, is done */
         ;
-    while (thread_lives("log"))
+    while (status_of_thread("log") != NULL)
         sched_yield();
     cr_assert_eq(fcntl(reading, F_SETFL, O_NONBLOCK), 0);
     cr_assert_eq(read(reading, bytes, sizeof bytes), -1);
