@@ -90,11 +90,12 @@ static void serve(struct writer *writer, struct stream *stream, struct mailraft_
 /* At info or warn when it is news, and at debug when it is the same as before. */
 static void tell_unreached(struct writer *writer, const struct mailraft_error *err)
 {
-    bool news = writer->told_file != err->file || writer->told_line != err->line;
+    bool news = writer->told_file != err->file || writer->told_line != err->line || writer->told_errno != err->os_errno;
     enum log_level level = !news ? LOG_DEBUG : error_is(err, &PROTOCOL_ERROR) ? LOG_WARN : LOG_INFO;
 
     writer->told_file = err->file;
     writer->told_line = err->line;
+    writer->told_errno = err->os_errno;
     log_put(writer->office->log, level, "Can't reach %" PRId32 " at %s: %s", writer->peer->id, writer->name,
             err->message);
 }

@@ -26,6 +26,7 @@ struct writer {
     int64_t backoff_us;   /* before the next attempt */
     const char *told_file; /* where the reason was raised that was told last; NULL: none since the peer was reached */
     int told_line;
+    int told_errno;        /* its errno: one place may fail for many reasons */
 };
 
 /* For the member at a position in the office's list, which has an outbox for this channel. It runs until the office's
