@@ -84,7 +84,7 @@ static void tell_shut(struct arrivals *arrivals, const char *from)
 {
     struct mailraft_error err;
 
-    error_raise(&err, &PROTOCOL_ERROR, "no complete hello before %d others came", ARRIVALS_STRANGERS_MAX);
+    error_raise(&err, &PROTOCOL_ERROR, "no complete hello before %d others came", ARRIVALS_STRANGERS_MAX - 1);
     complaints_tell(&arrivals->office->complaints, &err, "Refused a connection from %s", from);
 }
 
@@ -103,13 +103,6 @@ bool arrivals_await_room(struct arrivals *arrivals)
     if (from[0] != '\0')
         tell_shut(arrivals, from);
     return !shut;
-}
-
-/* The mutex is held. */
-static void no_stranger_any_more(struct arrivals *arrivals)
-{
-    arrivals->strangers--;
-    wake_all(&arrivals->room);
 }
 
 static void enter(struct arrivals *arrivals, struct arrival *arrival)
@@ -133,7 +126,7 @@ static void depart(struct arrivals *arrivals, struct arrival *arrival, struct ar
         if (*counts == arrival)
             *counts = NULL;
     } else {
-        no_stranger_any_more(arrivals);
+        arrivals->strangers--;
     }
     stream_close(arrival->stream);
     if (to != NULL)
@@ -216,7 +209,8 @@ bool arrivals_admit(struct arrival *arrival, const struct hello *hello, struct m
     good = check_newest(arrivals->admitted[arrival->position], hello, err);
     if (good) {
         settle(&arrivals->admitted[arrival->position][hello->channel], arrival, hello);
-        no_stranger_any_more(arrivals);
+        arrivals->strangers--;
+        wake_all(&arrivals->room);
     }
     mutex_unlock(&arrivals->mutex);
     return good;

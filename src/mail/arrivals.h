@@ -32,8 +32,9 @@ struct arrival {
 struct arrivals *arrivals_new(struct office *office);
 void arrivals_free(struct arrivals *arrivals); /* after shut, and when the listener has ended: joins every reader */
 
-/* Waits until there may be one more stranger. Where there are too many, the oldest is shut down first: those that say
- * nothing must not hold up a member, which says its hello at once. False when the arrivals were shut. */
+/* Waits until there may be one more stranger. Where there are as many as there may be, the oldest is shut down at once,
+ * so that whoever comes next finds room: those that say nothing must not hold up a member, which says its hello at
+ * once. False when the arrivals were shut. */
 bool arrivals_await_room(struct arrivals *arrivals);
 
 /* Starts a thread for a new connection, a stranger, which it takes: main is given its arrival. Where that fails the
