@@ -66,12 +66,12 @@ Test(message, a_description_tells_each_field_of_the_type)
     } table[] = {
         {REQUEST_PRE_VOTE, "type_of_message=REQUEST_PRE_VOTE curr_term=4 server_id=2 "
                            "last_log_index=17 last_log_term=3 transfer=1 "
-                           "data_id=ab000000000000000000000000000000 round=9"},
+                       "data_id=ab000000000000000000000000000000 round=9"},
         {RESPONSE_PRE_VOTE, "type_of_message=RESPONSE_PRE_VOTE curr_term=4 server_id=2 "
                             "vote_granted=0 refusal=VOTED refusal_detail=5 round=9"},
         {REQUEST_VOTE, "type_of_message=REQUEST_VOTE curr_term=4 server_id=2 "
                        "last_log_index=17 last_log_term=3 transfer=1 "
-                           "data_id=ab000000000000000000000000000000 round=9"},
+                       "data_id=ab000000000000000000000000000000 round=9"},
         {RESPONSE_VOTE, "type_of_message=RESPONSE_VOTE curr_term=4 server_id=2 "
                         "vote_granted=0 refusal=VOTED refusal_detail=5 round=9"},
         {REQUEST_APPEND_ENTRIES, "type_of_message=REQUEST_APPEND_ENTRIES curr_term=4 server_id=2 "
@@ -89,16 +89,33 @@ Test(message, a_description_tells_each_field_of_the_type)
     }
 }
 
+Test(message, a_rejected_append_tells_where_the_logs_part)
+{
+    const struct message message = {
+        .type_of_message = RESPONSE_APPEND_ENTRIES,
+        .rejected_index = 20,
+        .conflict_term = 3,
+        .conflict_index = 15,
+    };
+
+    message_describe(&message, text, sizeof text);
+    cr_assert_not_null(strstr(text, " entries_appended=0 match_index=0 rejected_index=20 conflict_term=3 "
+                                    "conflict_index=15 request_incarnation="));
+}
+
 Test(message, the_longest_description_fits_and_a_smaller_room_cuts_it)
 {
     const struct message message = {
-        .type_of_message = REQUEST_APPEND_ENTRIES,
+        .type_of_message = RESPONSE_APPEND_ENTRIES,
         .curr_term = UINT64_MAX,
-        .server_id = INT32_MAX,
-        .prev_index = UINT64_MAX,
-        .prev_term = UINT64_MAX,
-        .commit_index = UINT64_MAX,
-        .round_trip_max_us = UINT32_MAX,
+        .server_id = INT32_MIN,
+        .match_index = UINT64_MAX,
+        .rejected_index = UINT64_MAX,
+        .conflict_term = UINT64_MAX,
+        .conflict_index = UINT64_MAX,
+        .request_incarnation = UINT64_MAX,
+        .request_connection = UINT64_MAX,
+        .request_channel = UINT32_MAX,
         .round = UINT64_MAX,
     };
 
@@ -124,6 +141,7 @@ Test(message, every_refusal_says_why)
         [REFUSAL_VOTED] = "voted for 12",
         [REFUSAL_LEADER_LIVES] = "heard the leader 12 ms ago",
         [REFUSAL_LEADING] = "leads itself",
+        [REFUSAL_NEW_FOLDER] = "its data folder is new to the cluster",
     };
 
     for (int i = 0; i <= REFUSAL_LAST; i++) {

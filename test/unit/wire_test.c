@@ -333,7 +333,7 @@ Test(wire, an_unknown_refusal_is_refused)
     packet.server_id = SENDER;
     packet.refusal = REFUSAL_LAST + 1;
     cr_assert_not(read_packet(&packet));
-    cr_assert_str_eq(err.message, "a message has an unknown refusal: 6");
+    cr_assert_str_eq(err.message, "a message has an unknown refusal: 7");
 }
 
 Test(wire, fields_of_a_later_version_are_passed_over)
