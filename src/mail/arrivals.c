@@ -105,6 +105,15 @@ bool arrivals_await_room(struct arrivals *arrivals)
     return !shut;
 }
 
+/* The mutex is held. */
+static void shut_older(struct arrivals *arrivals, const struct arrival *than)
+{
+    for (struct arrival *arrival = arrivals->open; arrival != NULL; arrival = arrival->next)
+        if (arrival->admitted && arrival->position == than->position && arrival->link.channel == than->link.channel &&
+            arrival->link.connection < than->link.connection)
+            stream_shutdown(arrival->stream);
+}
+
 static void enter(struct arrivals *arrivals, struct arrival *arrival)
 {
     mutex_lock(&arrivals->mutex);
@@ -123,6 +132,7 @@ static void depart(struct arrivals *arrivals, struct arrival *arrival, struct ar
     if (arrival->admitted) {
         struct arrival **counts = &arrivals->admitted[arrival->position][arrival->link.channel];
 
+        shut_older(arrivals, arrival); /* where it ends before it has replaced them */
         if (*counts == arrival)
             *counts = NULL;
     } else {
@@ -193,8 +203,6 @@ static void settle(struct arrival **counts, struct arrival *arrival, const struc
         .connection = hello->connection,
     };
     arrival->admitted = true;
-    if (*counts != NULL)
-        stream_shutdown((*counts)->stream);
     *counts = arrival;
 }
 
@@ -214,6 +222,15 @@ bool arrivals_admit(struct arrival *arrival, const struct hello *hello, struct m
     }
     mutex_unlock(&arrivals->mutex);
     return good;
+}
+
+void arrivals_replace(struct arrival *arrival)
+{
+    struct arrivals *arrivals = arrival->arrivals;
+
+    mutex_lock(&arrivals->mutex);
+    shut_older(arrivals, arrival);
+    mutex_unlock(&arrivals->mutex);
 }
 
 void arrivals_leave(struct arrival *arrival)

@@ -96,6 +96,7 @@ static void converse(struct arrival *arrival, const struct hello *hello, struct 
 
     connected->hello.data_id = hello->data_id;
     deliver(&reader, connected);
+    arrivals_replace(arrival);
     if (outbox != NULL)
         outbox_nudge(outbox); /* the peer runs: our own connection need not wait for its turn */
     while (read_message(&reader, err))
