@@ -71,12 +71,16 @@ static bool read_slot(struct disk_file *file, int slot, struct record *record, s
     return true;
 }
 
-/* Two sound slots are of one save, or the second one is of the save before. */
+/* Two sound slots are of one save, or the older one is of an earlier: of the save before, unless the disk lost a write of
+ * that slot, which is no worse than damage to it. Between saves, terms never go back, and a vote in a term never
+ * changes. */
 static bool slots_agree(const struct record *newer, const struct record *older)
 {
-    if (newer->sequence > older->sequence)
-        return newer->ballot.term >= older->ballot.term;
-    return newer->ballot.term == older->ballot.term && newer->ballot.voted_for == older->ballot.voted_for;
+    if (newer->ballot.term != older->ballot.term)
+        return newer->sequence > older->sequence && newer->ballot.term > older->ballot.term;
+    if (newer->ballot.voted_for == older->ballot.voted_for)
+        return true;
+    return newer->sequence > older->sequence && older->ballot.voted_for == NO_ONE;
 }
 
 /* Which slot counts, 0 or 1; -1 and an error where that cannot be told. */

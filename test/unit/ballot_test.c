@@ -305,6 +305,21 @@ Test(ballot, slots_that_contradict_each_other_are_refused)
     expect_refused(sim, "term 4 and term 4");
     put_record(sim, 0, 1, 6, (struct ballot){.term = 3, .voted_for = 1}); /* a term that went back */
     expect_refused(sim, "term 4 and term 3");
+    put_record(sim, 0, 1, 6, (struct ballot){.term = 4, .voted_for = 1}); /* a vote that changed */
+    expect_refused(sim, "term 4 and term 4");
+    put_record(sim, 0, 1, 6, (struct ballot){.term = 4, .voted_for = NO_ONE}); /* or was taken back */
+    expect_refused(sim, "term 4 and term 4");
+    sim_free(sim);
+}
+
+Test(ballot, of_two_sound_slots_the_newer_counts_however_old_the_other_is)
+{
+    struct sim *sim = machine_with((struct life){0});
+    put_record(sim, 1, 1, 5, (struct ballot){.term = 4, .voted_for = NO_ONE});
+    put_record(sim, 0, 1, 6, (struct ballot){.term = 4, .voted_for = 2});
+    expect_found(sim, (struct ballot){.term = 4, .voted_for = 2}, -1);
+    put_record(sim, 0, 1, 9, (struct ballot){.term = 7, .voted_for = NO_ONE});
+    expect_found(sim, (struct ballot){.term = 7, .voted_for = NO_ONE}, -1);
     sim_free(sim);
 }
 
