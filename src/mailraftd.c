@@ -198,7 +198,7 @@ static void stopper_main(void *context)
     sigset_t signals;
     int signal;
     stop_signals(&signals);
-    while (sigwait(&signals, &signal) != 0 || !stopper->ended)
+    while (sigwait(&signals, &signal) == 0 && !stopper->ended)
         node_stop(stopper->node);
 }
 
