@@ -80,7 +80,7 @@ ifeq ($(VARIANT),plain)
 	    cmp -s $(B)/$$program bin/$$program || install -m 755 $(B)/$$program bin/$$program; done
 endif
 
-tests: programs $(TESTS) $(B)/sim $(B)/preload.so
+tests: programs $(TESTS) $(B)/sim $(B)/preload.so $(B)/bench
 
 run:
 	@bin/install-packages $(RUN_PACKAGES)
