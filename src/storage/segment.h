@@ -15,6 +15,8 @@
  *                48  u32  0
  *                52  u64  XXH3-64 of the 52 bytes before it
  *
+ *            A later version keeps magic, version and checksum where they are, so that it is told from damage.
+ *
  * Frame:     begins on a border of 512 bytes and lies within one file: a head of 64 bytes, then entries (base/entry.h) as
  *            they came. What is left of its last sector is zero.
  *
@@ -79,7 +81,7 @@ void segment_header_encode(uint8_t *bytes, const struct segment_header *header);
 bool segment_header_decode(const uint8_t *bytes, struct segment_header *header, struct mailraft_error *err);
 
 /* Makes and zeroes a file under its temporary name ("....seg.tmp"), syncs it, gives it its name and syncs the folder.
- * Replaces a file of that name. salt is drawn, and told. */
+ * Replaces a file of that name. data_id, number and size are the caller's; salt is drawn, and told. */
 bool segment_make(const char *data_dir, struct segment_header *header, struct mailraft_error *err);
 
 void frame_head_encode(uint8_t *bytes, const struct frame_head *head); /* FRAME_HEAD_BYTES */
