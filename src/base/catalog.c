@@ -34,13 +34,12 @@ static bool joins(const struct run *last, const struct run *frame)
 void catalog_add(struct catalog *catalog, const struct run *frame)
 {
     assert(frame->first > 0 && frame->last >= frame->first);
-    size_t before = catalog->count;
-    raft_index last_before = before > 0 ? catalog->list[before - 1].last : frame->first - 1;
-    assert(frame->first <= last_before + 1); /* no gaps */
+    raft_index next = catalog->count > 0 ? catalog->list[catalog->count - 1].last + 1 : frame->first;
+    assert(frame->first <= next); /* no gaps */
     cut(catalog, frame->first);
     struct run *last = catalog->count > 0 ? &catalog->list[catalog->count - 1] : NULL;
     /* A run that lost its end holds, behind what counts, entries that do not: nothing may be joined to it. */
-    bool whole = catalog->count == before && frame->first == last_before + 1;
+    bool whole = frame->first == next;
     if (last != NULL && whole && joins(last, frame)) {
         last->last = frame->last;
         last->bytes = frame->offset + frame->bytes - last->offset;

@@ -21,6 +21,8 @@ struct entry *entry_new(enum entry_kind kind, raft_term term, raft_index index, 
                         size_t payload_size)
 {
     assert(payload_size <= ENTRY_BYTES_MAX - ENTRY_HEAD_BYTES);
+    assert(term > 0 && term < INT64_MAX && index > 0 && index < INT64_MAX); /* or nobody would decode it */
+    assert(time_us >= 0 && time_us < INT64_MAX);
     struct entry *entry = allocate((uint32_t)(ENTRY_HEAD_BYTES + payload_size));
     entry->kind = kind;
     entry->term = term;
@@ -125,7 +127,9 @@ void batch_free(struct batch *batch)
 
 void batch_add(struct batch *batch, struct entry *entry)
 {
-    assert(batch->count == 0 || entry->index == batch->list[batch->count - 1]->index + 1);
+    const struct entry *last = batch->count > 0 ? batch->list[batch->count - 1] : NULL;
+    assert(last == NULL || entry->index == last->index + 1); /* no gaps */
+    assert(last == NULL || entry->term >= last->term);       /* terms never go back */
     if (batch->count == batch->room) {
         batch->room = batch->room == 0 ? 4 : 2 * batch->room;
         batch->list = memory_resize(batch->list, batch->room * sizeof *batch->list);

@@ -17,8 +17,8 @@ void terms_fini(struct terms *terms)
 
 void terms_add(struct terms *terms, raft_index index, raft_term term)
 {
-    assert(index == terms->last_index + 1); /* no gaps */
-    assert(term >= terms_last(terms));      /* terms never go back */
+    assert(index == terms->last_index + 1);         /* no gaps */
+    assert(term > 0 && term >= terms_last(terms)); /* terms never go back */
     terms->last_index = index;
     if (term == terms_last(terms))
         return;
