@@ -126,6 +126,10 @@ void sim_configure(struct node_config *config, raft_id id, int count)
         .election_timeout_min_us = 150000,
         .election_timeout_max_us = 300000,
         .heartbeat_us = 50000,
+        .disk_stall_us = 1000000,
+        .segment_bytes = 32 * 1024,
+        .log_cache_bytes = 8 * 1024,
+        .entry_bytes_max = 4 * 1024,
         .fast_failover = true,
         .about = "version=simulated",
     };
@@ -228,6 +232,7 @@ static void life_end(struct sim *sim, struct life *life, bool silently)
     disk_process_ended(machine);
     check_life_ended(machine);
     memset(machine->links, 0, sizeof machine->links);
+    memset(machine->reached, 0, sizeof machine->reached);
 }
 
 /* The first thread has returned. A thread that was abandoned (a scribe that is stuck in the disk) ends with its

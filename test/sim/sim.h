@@ -24,7 +24,7 @@ void sim_free(struct sim *sim); /* every life dies; what each one allocated is f
 /* ---- Nodes ---- */
 
 /* Members 1 to count, timeouts 150-300 ms, heartbeats every 50 ms, the hint of closed connections on, data_dir
- * SIM_DATA_DIR on each node's own disk. */
+ * SIM_DATA_DIR on each node's own disk; files and a cache so small that a few hundred entries fill them; no machine. */
 #define SIM_DATA_DIR "/data"
 void sim_configure(struct node_config *config, raft_id id, int count);
 
@@ -65,23 +65,41 @@ uint64_t sim_random(struct sim *sim); /* the seed's next number */
  * sim_put and its kin give them. For tests of one node whose peers the test plays; those need no machine. */
 void sim_script_network(struct sim *sim);
 
-/* Takes the oldest message that a node has sent to a peer. False where there is none. */
+/* Takes the oldest message that a node has sent to a peer, over either channel. False where there is none. *entries: the
+ * caller's; NULL: none came with it. */
 bool sim_sent(struct sim *sim, raft_id from, raft_id to, struct message *message);
+bool sim_sent_entries(struct sim *sim, raft_id from, raft_id to, struct message *message, enum channel *channel,
+                      struct batch **entries);
 bool sim_sent_nothing(struct sim *sim, raft_id from); /* to nobody */
 void sim_forget_sent(struct sim *sim, raft_id from);
 
-/* Puts a message of message->server_id on a node's pile, over the present connection of that peer (the first one is
- * opened where there is none: LETTER_CONNECTED). */
+/* Puts a message of message->server_id on a node's pile, over the present urgent connection of that peer, or over its
+ * bulk connection together with entries (copied; NULL: none). With the first message of a peer both channels open both
+ * ways (LETTER_CONNECTED, LETTER_REACHED), but for what the test has opened or closed by itself; one that the peer had
+ * opened and that is closed is opened again where it is needed, with the next number. */
 void sim_put(struct sim *sim, raft_id to, const struct message *message);
+void sim_put_entries(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries);
 void sim_put_over(struct sim *sim, raft_id to, const struct message *message, const struct link *link);
 void sim_deliver(struct sim *sim, raft_id to, const struct message *message); /* sim_put, then sim_settle */
+void sim_deliver_entries(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries);
 
-/* LETTER_CONNECTED: the peer opened its connection of that number; LETTER_DISCONNECTED: that one closed. Both then
- * settle. */
+/* What a peer says of itself when a connection opens, either way: to be changed before. At first its data id begins
+ * with its id, and the rest is zero. */
+struct introduction *sim_introduction(struct sim *sim, raft_id to, raft_id peer);
+
+/* LETTER_CONNECTED: the peer opened its urgent connection of that number; LETTER_DISCONNECTED: that one closed. These
+ * and all that follow settle. */
 void sim_connect_peer(struct sim *sim, raft_id to, raft_id peer, uint64_t incarnation, uint64_t connection);
 void sim_disconnect_peer(struct sim *sim, raft_id to, raft_id peer, uint64_t incarnation, uint64_t connection);
-/* Closes the connection that sim_put used last. */
-void sim_close_peer(struct sim *sim, raft_id to, raft_id peer);
+/* The peer opens its next connection of a channel, or closes the present one. */
+void sim_open_channel(struct sim *sim, raft_id to, raft_id peer, enum channel channel);
+void sim_close_channel(struct sim *sim, raft_id to, raft_id peer, enum channel channel);
+void sim_close_peer(struct sim *sim, raft_id to, raft_id peer); /* the urgent one */
+/* The node's own: LETTER_REACHED with the next number, LETTER_LOST. */
+void sim_reach_peer(struct sim *sim, raft_id id, raft_id peer, enum channel channel);
+void sim_lose_peer(struct sim *sim, raft_id id, raft_id peer, enum channel channel);
+/* The node's present connection to a peer, as an answer over it has to name it; incarnation 0: it is closed. */
+struct link sim_reached(struct sim *sim, raft_id id, raft_id peer, enum channel channel);
 
 /* ---- The network that delivers by itself ---- */
 
@@ -89,7 +107,7 @@ struct sim_network {
     int64_t delay_min_us, delay_max_us; /* of a message; 100 to 200 */
     double tail;                        /* the share of messages that take up to tail_max_us; 0 */
     int64_t tail_max_us;
-    double loss, duplication; /* shares of messages; 0 */
+    double loss, duplication; /* shares of messages; 0. Of a bulk connection nothing is lost but with it */
     bool reordering;          /* messages of a connection overtake each other; false */
 };
 struct sim_network *sim_network(struct sim *sim); /* to be changed at any time */
@@ -97,7 +115,9 @@ struct sim_network *sim_network(struct sim *sim); /* to be changed at any time *
 void sim_cut(struct sim *sim, raft_id from, raft_id to);       /* one way */
 void sim_isolate(struct sim *sim, raft_id id);                 /* both ways from and to everybody */
 void sim_heal(struct sim *sim);                                /* every way is open again */
-void sim_break_connection(struct sim *sim, raft_id from, raft_id to); /* both live on, and it is opened anew */
+/* Both ends live on, and the connections, or that of one channel, are opened anew. */
+void sim_break_connection(struct sim *sim, raft_id from, raft_id to);
+void sim_break_channel(struct sim *sim, raft_id from, raft_id to, enum channel channel);
 
 /* ---- State logs ---- */
 

@@ -12,41 +12,39 @@ void sim_script_network(struct sim *sim)
 
 /* ---- What a node sends ---- */
 
+bool sim_sent_entries(struct sim *sim, raft_id from, raft_id to, struct message *message, enum channel *channel,
+                      struct batch **entries)
+{
+    struct parcel *parcel = parcels_take_to(&sim_machine(sim, from)->sent, to);
+
+    if (parcel == NULL)
+        return false;
+    *message = parcel->message;
+    *channel = parcel->channel;
+    *entries = parcel_entries(parcel);
+    free(parcel);
+    return true;
+}
+
 bool sim_sent(struct sim *sim, raft_id from, raft_id to, struct message *message)
 {
-    struct machine *machine = sim_machine(sim, from);
-    struct sent **link = &machine->sent_first, *before = NULL, *sent;
+    enum channel channel;
+    struct batch *entries;
 
-    while (*link != NULL && (*link)->to != to) {
-        before = *link;
-        link = &before->next;
-    }
-    sent = *link;
-    if (sent == NULL)
+    if (!sim_sent_entries(sim, from, to, message, &channel, &entries))
         return false;
-    *message = sent->message;
-    *link = sent->next;
-    if (machine->sent_last == sent)
-        machine->sent_last = before;
-    free(sent);
+    batch_free(entries);
     return true;
 }
 
 bool sim_sent_nothing(struct sim *sim, raft_id from)
 {
-    return sim_machine(sim, from)->sent_first == NULL;
+    return sim_machine(sim, from)->sent.first == NULL;
 }
 
 void sim_forget_sent(struct sim *sim, raft_id from)
 {
-    struct machine *machine = sim_machine(sim, from);
-
-    while (machine->sent_first != NULL) {
-        struct sent *sent = machine->sent_first;
-
-        machine->sent_first = sent->next;
-        free(sent);
-    }
+    parcels_empty(&sim_machine(sim, from)->sent);
 }
 
 /* ---- What it gets ---- */
@@ -60,68 +58,189 @@ static struct life *life_reached(struct sim *sim, raft_id id)
     return life;
 }
 
-static struct link *link_of(struct sim *sim, raft_id to, raft_id peer)
+static int position_of(struct sim *sim, raft_id id, raft_id peer)
 {
-    struct machine *machine = sim_machine(sim, to);
-    int position = members_find(&machine->config.members, peer);
+    int position = members_find(&sim_machine(sim, id)->config.members, peer);
 
     if (position < 0)
         sim_fail("%d is no member: give its link (sim_put_over)", peer);
-    return &machine->links[position];
+    return position;
 }
 
-static void connect_peer(struct sim *sim, raft_id to, raft_id peer, uint64_t incarnation, uint64_t connection)
+static struct link *link_of(struct sim *sim, raft_id to, raft_id peer, enum channel channel)
 {
-    struct link link = {.peer = peer, .channel = CHANNEL_URGENT, .incarnation = incarnation, .connection = connection};
-    struct data_id data_id = {.bytes = {(uint8_t)peer}};
+    return &sim_machine(sim, to)->links[position_of(sim, to, peer)][channel];
+}
 
-    mailbox_arrive(sim, life_reached(sim, to), LETTER_CONNECTED, &link, NULL, &data_id);
-    *link_of(sim, to, peer) = link;
+static struct link *reached_link_of(struct sim *sim, raft_id id, raft_id peer, enum channel channel)
+{
+    return &sim_machine(sim, id)->reached[position_of(sim, id, peer)][channel];
+}
+
+struct introduction *sim_introduction(struct sim *sim, raft_id to, raft_id peer)
+{
+    struct machine *machine = sim_machine(sim, to);
+    int position = position_of(sim, to, peer);
+
+    if (!machine->introduced[position])
+        machine->introductions[position].data_id.bytes[0] = (uint8_t)peer;
+    machine->introduced[position] = true;
+    return &machine->introductions[position];
+}
+
+/* ---- Connections that the peer opens ---- */
+
+static void connect_over(struct sim *sim, raft_id to, const struct link *link)
+{
+    mailbox_arrive(sim, life_reached(sim, to), LETTER_CONNECTED, link, NULL, sim_introduction(sim, to, link->peer));
+    *link_of(sim, to, link->peer, link->channel) = *link;
+}
+
+static void connect_next(struct sim *sim, raft_id to, raft_id peer, enum channel channel)
+{
+    uint64_t last = link_of(sim, to, peer, channel)->connection;
+    struct link link = {.peer = peer, .channel = channel, .incarnation = 1, .connection = last + 1};
+
+    connect_over(sim, to, &link);
+}
+
+static void disconnect_over(struct sim *sim, raft_id to, const struct link *link)
+{
+    struct link *present = link_of(sim, to, link->peer, link->channel);
+
+    mailbox_arrive(sim, life_reached(sim, to), LETTER_DISCONNECTED, link, NULL, NULL);
+    if (present->incarnation == link->incarnation && present->connection == link->connection)
+        present->incarnation = 0;
 }
 
 void sim_connect_peer(struct sim *sim, raft_id to, raft_id peer, uint64_t incarnation, uint64_t connection)
 {
-    connect_peer(sim, to, peer, incarnation, connection);
+    struct link link = {.peer = peer, .channel = CHANNEL_URGENT, .incarnation = incarnation, .connection = connection};
+
+    connect_over(sim, to, &link);
     sim_settle(sim);
 }
 
 void sim_disconnect_peer(struct sim *sim, raft_id to, raft_id peer, uint64_t incarnation, uint64_t connection)
 {
     struct link link = {.peer = peer, .channel = CHANNEL_URGENT, .incarnation = incarnation, .connection = connection};
-    struct link *present = link_of(sim, to, peer);
 
-    mailbox_arrive(sim, life_reached(sim, to), LETTER_DISCONNECTED, &link, NULL, NULL);
-    if (present->incarnation == incarnation && present->connection == connection)
-        present->incarnation = 0;
+    disconnect_over(sim, to, &link);
+    sim_settle(sim);
+}
+
+void sim_open_channel(struct sim *sim, raft_id to, raft_id peer, enum channel channel)
+{
+    connect_next(sim, to, peer, channel);
+    sim_settle(sim);
+}
+
+void sim_close_channel(struct sim *sim, raft_id to, raft_id peer, enum channel channel)
+{
+    const struct link link = *link_of(sim, to, peer, channel);
+
+    if (link.incarnation == 0)
+        sim_fail("%d has no connection to %d", peer, to);
+    disconnect_over(sim, to, &link);
     sim_settle(sim);
 }
 
 void sim_close_peer(struct sim *sim, raft_id to, raft_id peer)
 {
-    const struct link link = *link_of(sim, to, peer);
+    sim_close_channel(sim, to, peer, CHANNEL_URGENT);
+}
 
-    if (link.incarnation == 0)
-        sim_fail("%d has no connection to %d", peer, to);
-    sim_disconnect_peer(sim, to, peer, link.incarnation, link.connection);
+/* ---- Connections that the node opens ---- */
+
+static void reach(struct sim *sim, raft_id id, raft_id peer, enum channel channel)
+{
+    struct link *link = reached_link_of(sim, id, peer, channel);
+    const struct life *life = life_reached(sim, id);
+
+    if (link->incarnation != 0)
+        sim_fail("%d has reached %d already", id, peer);
+    *link = (struct link){peer, channel, mailbox_incarnation(life->mailbox), link->connection + 1};
+    mailbox_arrive(sim, life_reached(sim, id), LETTER_REACHED, link, NULL, sim_introduction(sim, id, peer));
+}
+
+void sim_reach_peer(struct sim *sim, raft_id id, raft_id peer, enum channel channel)
+{
+    reach(sim, id, peer, channel);
+    sim_settle(sim);
+}
+
+void sim_lose_peer(struct sim *sim, raft_id id, raft_id peer, enum channel channel)
+{
+    struct link *link = reached_link_of(sim, id, peer, channel);
+
+    if (link->incarnation == 0)
+        sim_fail("%d has not reached %d", id, peer);
+    mailbox_arrive(sim, life_reached(sim, id), LETTER_LOST, link, NULL, NULL);
+    link->incarnation = 0;
+    sim_settle(sim);
+}
+
+struct link sim_reached(struct sim *sim, raft_id id, raft_id peer, enum channel channel)
+{
+    return *reached_link_of(sim, id, peer, channel);
+}
+
+/* ---- Messages ---- */
+
+static void put_over(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries,
+                     const struct link *link)
+{
+    struct parcel *parcel = parcel_new(link->channel, message, entries);
+
+    mailbox_arrive(sim, life_reached(sim, to), LETTER_MESSAGE, link, parcel, NULL);
+    free(parcel);
 }
 
 void sim_put_over(struct sim *sim, raft_id to, const struct message *message, const struct link *link)
 {
-    mailbox_arrive(sim, life_reached(sim, to), LETTER_MESSAGE, link, message, NULL);
+    put_over(sim, to, message, NULL, link);
 }
 
-/* A connection that was closed is followed by the next one of the same incarnation. */
+/* All four connections between the two come up with the first message, but those that the test has opened or closed. */
+static void meet(struct sim *sim, raft_id to, raft_id peer)
+{
+    for (int channel = 0; channel < CHANNELS; channel++) {
+        if (link_of(sim, to, peer, (enum channel)channel)->connection == 0)
+            connect_next(sim, to, peer, (enum channel)channel);
+        if (reached_link_of(sim, to, peer, (enum channel)channel)->connection == 0)
+            reach(sim, to, peer, (enum channel)channel);
+    }
+}
+
+static void put(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries,
+                enum channel channel)
+{
+    const struct link *link = link_of(sim, to, message->server_id, channel);
+
+    meet(sim, to, message->server_id);
+    if (link->incarnation == 0)
+        connect_next(sim, to, message->server_id, channel);
+    put_over(sim, to, message, entries, link);
+}
+
 void sim_put(struct sim *sim, raft_id to, const struct message *message)
 {
-    struct link *link = link_of(sim, to, message->server_id);
+    put(sim, to, message, NULL, CHANNEL_URGENT);
+}
 
-    if (link->incarnation == 0)
-        connect_peer(sim, to, message->server_id, 1, link->connection + 1);
-    sim_put_over(sim, to, message, link);
+void sim_put_entries(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries)
+{
+    put(sim, to, message, entries, CHANNEL_BULK);
 }
 
 void sim_deliver(struct sim *sim, raft_id to, const struct message *message)
 {
     sim_put(sim, to, message);
+    sim_settle(sim);
+}
+
+void sim_deliver_entries(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries)
+{
+    sim_put_entries(sim, to, message, entries);
     sim_settle(sim);
 }

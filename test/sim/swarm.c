@@ -142,8 +142,9 @@ static void break_randomly(struct swarm *swarm, raft_id id)
     struct sim *sim = swarm->sim;
 
     for (int i = 0; i < swarm->count; i++)
-        if (sim_flip_coin())
-            sim_break_connection(sim, id, sim->machines[i]->id);
+        for (int channel = 0; channel < CHANNELS; channel++)
+            if (sim_flip_coin())
+                sim_break_channel(sim, id, sim->machines[i]->id, (enum channel)channel);
 }
 
 static void heal_later(struct swarm *swarm)

@@ -72,6 +72,7 @@ struct life {
     bool abandoned; /* it left a thread alone, with what that one uses */
     bool paused;
     struct events postponed_threads, postponed_mail;
+    int64_t mail_in_us; /* when the last of what had gathered in a pause comes in: nothing overtakes it */
     int roles_since_mail; /* changes of role since a thread of it waited */
     int64_t resumed_us;   /* when it was last paused no more; its beginning otherwise */
 };
@@ -101,11 +102,36 @@ void disk_power_cut(struct machine *machine);
 /* What is durable, or what reading shows, in a file; like sim_disk_read. */
 size_t disk_peek(struct disk *disk, const char *path, bool durable, uint64_t offset, void *bytes, size_t size);
 
-struct sent { /* by a node in a scripted network: waits for sim_sent */
-    struct sent *next;
-    raft_id to;
+/* ---- Mail (parcel.c) ---- */
+
+#define CHANNELS 2 /* values of enum channel */
+
+/* What travels: a message with the bytes of its entries, which belong to nobody's life. */
+struct parcel {
+    struct parcel *next; /* in whatever list it waits */
+    raft_id to;          /* scripted */
+    enum channel channel;
+    bool droppable;
     struct message message;
+    size_t size; /* of bytes; 0: no entries */
+    uint8_t bytes[];
 };
+
+struct parcels { /* a queue of them */
+    struct parcel *first, *last;
+    int count;
+    size_t size; /* of all of their bytes */
+};
+
+struct parcel *parcel_new(enum channel channel, const struct message *message, const struct batch *entries);
+struct parcel *parcel_copy(const struct parcel *parcel);
+void parcels_put(struct parcels *parcels, struct parcel *parcel);
+struct parcel *parcels_take(struct parcels *parcels);          /* the oldest; NULL: none */
+struct parcel *parcels_take_droppable(struct parcels *parcels); /* the oldest that may be thrown away; NULL: none */
+struct parcel *parcels_take_to(struct parcels *parcels, raft_id to);
+void parcels_empty(struct parcels *parcels);
+/* The entries, in the memory of whoever runs; NULL where it has none. They must decode. */
+struct batch *parcel_entries(const struct parcel *parcel);
 
 /* ---- What is known of a machine by the checker alone (checker.c) ---- */
 
@@ -134,8 +160,12 @@ struct machine {
     struct mailraft_error ended_err;
     struct ghost ghost;
 
-    struct sent *sent_first, *sent_last;
-    struct link links[MEMBERS_MAX]; /* scripted: present connections, by peer's place in the config; 0: none */
+    /* Scripted, by the peer's place in the config. A link of incarnation 0 is closed, and was the last one. */
+    struct parcels sent;                        /* waits for sim_sent */
+    struct link links[MEMBERS_MAX][CHANNELS];   /* that the peer has opened */
+    struct link reached[MEMBERS_MAX][CHANNELS]; /* that the node has opened to the peer */
+    struct introduction introductions[MEMBERS_MAX];
+    bool introduced[MEMBERS_MAX]; /* introductions has been filled in */
 
     char *text; /* of the state log */
     size_t text_size, text_room;
@@ -211,9 +241,9 @@ void network_add_machine(struct sim *sim, struct machine *machine);
 void network_life_ended(struct sim *sim, struct life *life, bool silently); /* silently: no FIN, the power went */
 void network_resume(struct sim *sim, struct life *life); /* lets in what has gathered while it was paused */
 
-/* Puts a letter of a peer on a life's pile; message and data_id: where the kind has one. */
+/* Puts a letter on a life's pile; parcel and hello: where the kind has one. */
 void mailbox_arrive(struct sim *sim, struct life *life, enum letter_kind kind, const struct link *link,
-                    const struct message *message, const struct data_id *data_id);
+                    const struct parcel *parcel, const struct introduction *hello);
 
 void check_role(struct machine *machine, raft_term term, bool leads);
 void check_sending(struct machine *machine, raft_id to, const struct message *message);

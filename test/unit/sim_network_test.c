@@ -1,6 +1,11 @@
 /* The simulated network and the lives of nodes on it. */
 #include "check.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/entry.h"
 #include "sim/sim.h"
 
 #define SECOND 1000000
@@ -162,5 +167,153 @@ Test(sim_network, a_node_whose_sync_fails_ends_and_says_why)
     cr_assert_not(sim_lives(sim, follower));
     cr_assert_not(sim_ended_well(sim, follower, &err));
     cr_assert(error_is(&err, &STORAGE_ERROR));
+    sim_free(sim);
+}
+
+/* ---- Two channels ---- */
+
+/* What the trace tells from here on. */
+struct trace {
+    char *text;
+    size_t size;
+    FILE *stream;
+};
+
+static void trace_open(struct trace *trace, struct sim *sim)
+{
+    trace->stream = open_memstream(&trace->text, &trace->size);
+    sim_trace_to(sim, trace->stream);
+}
+
+static int trace_count(struct trace *trace, const char *text)
+{
+    int count = 0;
+
+    fflush(trace->stream);
+    for (const char *at = trace->text; (at = strstr(at, text)) != NULL; at += strlen(text))
+        count++;
+    return count;
+}
+
+static void trace_close(struct trace *trace, struct sim *sim)
+{
+    sim_trace_to(sim, NULL);
+    fclose(trace->stream);
+    free(trace->text);
+}
+
+Test(sim_network, each_node_opens_both_channels_to_each_other)
+{
+    struct sim *sim = sim_new(7);
+    struct trace trace;
+
+    trace_open(&trace, sim);
+    sim_add_cluster(sim, 3);
+    sim_run_us(sim, SECOND);
+    cr_assert_eq(trace_count(&trace, "urgent#1 connected"), 6);
+    cr_assert_eq(trace_count(&trace, "urgent#1 reached"), 6);
+    cr_assert_eq(trace_count(&trace, "bulk#1 connected"), 6);
+    cr_assert_eq(trace_count(&trace, "bulk#1 reached"), 6);
+    trace_close(&trace, sim);
+    sim_free(sim);
+}
+
+Test(sim_network, a_channel_breaks_without_the_other)
+{
+    struct sim *sim = cluster(3);
+    struct trace trace;
+
+    trace_open(&trace, sim);
+    sim_break_channel(sim, 1, 2, CHANNEL_BULK);
+    sim_run_us(sim, SECOND);
+    cr_assert_eq(trace_count(&trace, "1 -> 2 bulk#1 lost"), 1);
+    cr_assert_eq(trace_count(&trace, "1 -> 2 bulk#1 disconnected"), 1);
+    cr_assert_eq(trace_count(&trace, "1 -> 2 bulk#2 reached"), 1);
+    cr_assert_eq(trace_count(&trace, "1 -> 2 bulk#2 connected"), 1);
+    cr_assert_eq(trace_count(&trace, "lost"), 1, "no other connection was");
+    trace_close(&trace, sim);
+    sim_free(sim);
+}
+
+Test(sim_network, who_is_connected_to_a_process_that_dies_loses_both_channels)
+{
+    struct sim *sim = cluster(3);
+    struct trace trace;
+
+    trace_open(&trace, sim);
+    sim_kill(sim, 1);
+    sim_run_us(sim, 2000);
+    for (raft_id id = 2; id <= 3; id++) {
+        char text[40];
+
+        snprintf(text, sizeof text, "%d -> 1 urgent#1 lost", id);
+        cr_assert_eq(trace_count(&trace, text), 1);
+        snprintf(text, sizeof text, "%d -> 1 bulk#1 lost", id);
+        cr_assert_eq(trace_count(&trace, text), 1);
+    }
+    trace_close(&trace, sim);
+    sim_free(sim);
+}
+
+Test(sim_network, who_is_connected_to_a_machine_without_power_learns_it_when_that_is_back)
+{
+    struct sim *sim = cluster(3);
+    struct trace trace;
+
+    trace_open(&trace, sim);
+    sim_power_cut(sim, 1);
+    sim_run_us(sim, 3 * SECOND);
+    cr_assert_eq(trace_count(&trace, "-> 1 urgent#1 lost"), 0);
+    sim_restart(sim, 1);
+    sim_run_us(sim, 100000);
+    cr_assert_eq(trace_count(&trace, "-> 1 urgent#1 lost"), 2);
+    cr_assert_eq(trace_count(&trace, "-> 1 urgent#2 reached"), 2);
+    trace_close(&trace, sim);
+    sim_free(sim);
+}
+
+Test(sim_network, nodes_of_different_clusters_refuse_each_other)
+{
+    struct sim *sim = cluster(2);
+    struct cluster_uuid one = {{1}}, other = {{2}};
+    struct trace trace;
+
+    mailbox_set_uuid(sim_server(sim, 1)->mailbox, &one);
+    mailbox_set_uuid(sim_server(sim, 2)->mailbox, &other);
+    trace_open(&trace, sim);
+    sim_break_connection(sim, 1, 2);
+    sim_run_us(sim, SECOND);
+    cr_assert_eq(trace_count(&trace, "reached"), 0);
+    mailbox_set_uuid(sim_server(sim, 2)->mailbox, &one);
+    sim_run_us(sim, SECOND);
+    cr_assert_eq(trace_count(&trace, "reached"), 2);
+    trace_close(&trace, sim);
+    sim_free(sim);
+}
+
+Test(sim_network, entries_are_copied_from_life_to_life)
+{
+    struct sim *sim = sim_new(7);
+    struct node_config *config = calloc(1, sizeof *config);
+    struct message message = {.type_of_message = RESPONSE_VOTE, .server_id = 1}, sent;
+    struct batch *entries = batch_new(), *copies;
+    enum channel channel;
+
+    sim_script_network(sim);
+    sim_configure(config, 1, 2);
+    sim_add_node(sim, config);
+    sim_settle(sim);
+    batch_add(entries, entry_new(ENTRY_COMMAND, 1, 5, 0, "add 1", 5));
+    batch_add(entries, entry_new(ENTRY_COMMAND, 1, 6, 0, "add 2", 5));
+    mailbox_send(sim_server(sim, 1)->mailbox, 2, CHANNEL_BULK, &message, entries, true);
+    cr_assert(sim_sent_entries(sim, 1, 2, &sent, &channel, &copies));
+    cr_assert_eq(channel, CHANNEL_BULK);
+    cr_assert_eq(sent.type_of_message, RESPONSE_VOTE);
+    cr_assert_eq(copies->count, 2);
+    cr_assert_neq(copies->list[0], entries->list[0]);
+    cr_assert_arr_eq(copies->list[1]->bytes, entries->list[1]->bytes, entries->list[1]->size);
+    batch_free(entries);
+    batch_free(copies);
+    free(config);
     sim_free(sim);
 }
