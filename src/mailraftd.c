@@ -19,11 +19,13 @@
 #include "serve/config.h"
 
 static const char USAGE[] =
-    "usage: mailraftd [--id N] CONFIG.json          run a member of a cluster\n"
-    "       mailraftd [--id N] --check CONFIG.json  only say whether the config is good\n"
+    "usage: mailraftd [--id N] [--rejoin-empty] CONFIG.json  run a member of a cluster\n"
+    "       mailraftd [--id N] --check CONFIG.json           only say whether the config is good\n"
     "       mailraftd --help | --version\n"
     "\n"
-    "  --id N    which member this is, whatever the config says: so one file can serve all\n"
+    "  --id N          which member this is, whatever the config says: so one file can serve all\n"
+    "  --rejoin-empty  lets this member back into a cluster that knows it, though its data_dir is empty or new:\n"
+    "                  it has forgotten what it promised, so the others take it out of the cluster first\n"
     "\n"
     "The state log goes to standard output, one line an event. SIGTERM and SIGINT stop it: a leader hands over first.\n"
     "\n"
@@ -40,7 +42,7 @@ enum status {
 
 struct options {
     raft_id id; /* 0: as the config says */
-    bool check, help, version;
+    bool check, rejoin_empty, help, version;
     const char *path;
 };
 
@@ -101,7 +103,7 @@ static bool parse_id(const char *text, raft_id *id)
 }
 
 /* Beyond all characters, so that optopt tells a short option, of which there are none, from a long one. */
-enum { OPTION_ID = 256, OPTION_CHECK, OPTION_HELP, OPTION_VERSION };
+enum { OPTION_ID = 256, OPTION_CHECK, OPTION_REJOIN_EMPTY, OPTION_HELP, OPTION_VERSION };
 
 /* Of several short options in one argument, optind does not say in which argument they are. */
 static bool refuse_option(char **arguments, struct mailraft_error *err)
@@ -123,6 +125,9 @@ static bool parse_option(int option, char **arguments, struct options *options, 
     case OPTION_CHECK:
         options->check = true;
         return true;
+    case OPTION_REJOIN_EMPTY:
+        options->rejoin_empty = true;
+        return true;
     case OPTION_HELP:
         options->help = true;
         return true;
@@ -140,6 +145,7 @@ static bool parse_arguments(int count, char **arguments, struct options *options
 {
     static const struct option LONG[] = {{"id", required_argument, NULL, OPTION_ID},
                                          {"check", no_argument, NULL, OPTION_CHECK},
+                                         {"rejoin-empty", no_argument, NULL, OPTION_REJOIN_EMPTY},
                                          {"help", no_argument, NULL, OPTION_HELP},
                                          {"version", no_argument, NULL, OPTION_VERSION},
                                          {NULL, 0, NULL, 0}};
@@ -250,10 +256,12 @@ static bool run(const struct config *config, struct mailraft_error *err)
     return good;
 }
 
-/* What the config cannot say: who we are as a process. */
-static void complete_config(struct config *config, const char *path)
+/* What the config cannot say: who we are as a process, and what its operator decided for this start alone. */
+static void complete_config(struct config *config, const struct options *options)
 {
     char real[PATH_MAX];
+    const char *path = options->path;
+    config->node.rejoin_empty = options->rejoin_empty;
     config->node.pid = getpid();
     snprintf(config->node.about, sizeof(config->node.about), "version=%s pid=%d config=\"%s\"", MAILRAFT_VERSION,
              getpid(), realpath(path, real) != NULL ? real : path);
@@ -300,7 +308,7 @@ int main(int count, char **arguments)
         return die_of(&err);
     if (options.check)
         return check(&config, options.path);
-    complete_config(&config, options.path);
+    complete_config(&config, &options);
     prepare_signals();
     raise_file_limit();
     return run(&config, &err) ? STATUS_STOPPED : die_of(&err);

@@ -67,7 +67,7 @@ static const struct bad_config {
     {"{}", "cluster: is missing; write {'name': ..., 'members': [...]}"},
     {WITH(",'colour':'red'"),
      "colour: 'red' is not known; the keys here are id, data_dir, cluster, listen, election_timeout_ms, heartbeat_ms, "
-     "fast_failover, trusted_network, log"},
+     "fast_failover, segment_bytes, log_cache_bytes, max_entry_bytes, disk_stall_ms, trusted_network, log"},
 
     /* id */
     {"{'data_dir':'d'," CLUSTER_OF(THREE_MEMBERS) "}",
@@ -97,7 +97,7 @@ static const struct bad_config {
     {"{'cluster':{'name':5,'members':[]}}", "cluster.name: 5 " NAME_RIGHT},
     {"{'cluster':{'name':'" SIXTEEN SIXTEEN SIXTEEN SIXTEEN "a','members':[]}}",
      "cluster.name: '" SIXTEEN SIXTEEN SIXTEEN SIXTEEN "a' " NAME_RIGHT},
-    {"{'cluster':{'name':'c','size':3}}", "cluster.size: 3 is not known; the keys here are name, members"},
+    {"{'cluster':{'name':'c','size':3}}", "cluster.size: 3 is not known; the keys here are name, members, birth"},
     {"{'cluster':{'name':'c'}}", "cluster.members: is missing; write a list of {'id': 1, 'peer': 'host:port'}"},
     {"{'cluster':{'name':'c','members':{}}}",
      "cluster.members: {} must be a list: [{'id': 1, 'peer': 'host:port'}, ...]"},
@@ -138,6 +138,11 @@ static const struct bad_config {
     {WITH_MEMBERS("{'id':1,'peer':'a:1','admin':'[::ffff:0.0.0.0]:1'}"),
      "cluster.members[0].admin: '[::ffff:0.0.0.0]:1' " NO_MACHINE("admin")},
 
+    {"{'id':1,'data_dir':'d','cluster':{'name':'c','members':[" THREE_MEMBERS "],'birth':'most'}}",
+     "cluster.birth: 'most' is not right; write 'majority' or 'all'"},
+    {"{'id':1,'data_dir':'d','cluster':{'name':'c','members':[" THREE_MEMBERS "],'birth':true}}",
+     "cluster.birth: true is not right; write 'majority' or 'all'"},
+
     /* listen */
     {WITH(",'listen':'127.0.0.1:1'"), "listen: '127.0.0.1:1' must be an object: {...}"},
     {WITH(",'listen':{'peers':'127.0.0.1:1'}"),
@@ -164,6 +169,30 @@ static const struct bad_config {
     {WITH(",'heartbeat_ms':0"), "heartbeat_ms: 0 is not right; write a whole number from 1 to 30000"},
     {WITH(",'heartbeat_ms':76"),
      "heartbeat_ms: 76 is too slow; with election_timeout_ms.min at 150 it must be at most 75"},
+
+    /* The log's files. */
+    {WITH(",'segment_bytes':65535"),
+     "segment_bytes: 65535 is not right; write a whole number from 65536 to 1073741824"},
+    {WITH(",'segment_bytes':1073741825"),
+     "segment_bytes: 1073741825 is not right; write a whole number from 65536 to 1073741824"},
+    {WITH(",'log_cache_bytes':65535"),
+     "log_cache_bytes: 65535 is not right; write a whole number from 65536 to 1099511627776"},
+    {WITH(",'log_cache_bytes':-1"),
+     "log_cache_bytes: -1 is not right; write a whole number from 65536 to 1099511627776"},
+    {WITH(",'max_entry_bytes':1023"),
+     "max_entry_bytes: 1023 is not right; write a whole number from 1024 to 67108864"},
+    {WITH(",'max_entry_bytes':'1M'"),
+     "max_entry_bytes: '1M' is not right; write a whole number from 1024 to 67108864"},
+    {WITH(",'max_entry_bytes':67108865"),
+     "max_entry_bytes: 67108865 is not right; write a whole number from 1024 to 67108864"},
+    {WITH(",'max_entry_bytes':67108864"),
+     "max_entry_bytes: 67108864 is too large; with segment_bytes at 67108864 it must be at most 67100608"},
+    {WITH(",'segment_bytes':65536"),
+     "max_entry_bytes: 1048576 is too large; with segment_bytes at 65536 it must be at most 57280"},
+    {WITH(",'segment_bytes':66047,'max_entry_bytes':57281"),
+     "max_entry_bytes: 57281 is too large; with segment_bytes at 66047 it must be at most 57280"},
+    {WITH(",'disk_stall_ms':9"), "disk_stall_ms: 9 is not right; write a whole number from 10 to 60000"},
+    {WITH(",'disk_stall_ms':60001"), "disk_stall_ms: 60001 is not right; write a whole number from 10 to 60000"},
 
     /* The rest. */
     {WITH(",'fast_failover':1"), "fast_failover: 1 must be true or false"},

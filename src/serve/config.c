@@ -13,8 +13,10 @@
 #include "base/memory.h"
 #include "serve/address.h"
 #include "serve/json_strict.h"
+#include "storage/segment.h"
 
 #define PLACE_TEXT_MAX  160
+#define MIB             ((int64_t)1024 * 1024)
 #define VALUE_SHOWN_MAX 80                   /* bytes of a value that an error shows */
 #define DATA_DIR_MAX    (DISK_PATH_MAX - 64) /* leaves room for the names of the files in it */
 
@@ -310,15 +312,29 @@ static bool read_members(const struct place *cluster, struct json_object *object
     return true;
 }
 
+/* How many votes the first leader needs. */
+static bool read_birth(const struct place *cluster, struct json_object *object, bool *all, struct mailraft_error *err)
+{
+    struct place place = {cluster, "birth", 0};
+    struct json_object *value;
+    if (!find(object, "birth", &value))
+        return true;
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    *all = strcmp(text, "all") == 0;
+    return *all || strcmp(text, "majority") == 0 ||
+           wrong_value(&place, value, err, "is not right; write \"majority\" or \"all\"");
+}
+
 static bool read_cluster(const struct place *top, struct json_object *object, struct config *config,
                          struct mailraft_error *err)
 {
-    static const char *const KEYS[] = {"name", "members", NULL};
+    static const char *const KEYS[] = {"name", "members", "birth", NULL};
     struct place place = {top, "cluster", 0};
     struct json_object *cluster;
     return require(top, object, "cluster", "{\"name\": ..., \"members\": [...]}", &cluster, err) &&
            check_object(&place, cluster, KEYS, err) && read_name(&place, cluster, config->node.cluster_name, err) &&
-           read_members(&place, cluster, &config->node.members, err);
+           read_members(&place, cluster, &config->node.members, err) &&
+           read_birth(&place, cluster, &config->node.birth_all, err);
 }
 
 /* ---- What concerns this node ---- */
@@ -432,6 +448,34 @@ static bool read_times(const struct place *top, struct json_object *object, stru
     return true;
 }
 
+/* The largest entry that a file of the log has room for. */
+static int64_t entry_bytes_that_fit(int64_t segment_bytes)
+{
+    int64_t frames = segment_bytes - SEGMENT_DATA_OFFSET;
+    return frames - frames % FRAME_BORDER - FRAME_HEAD_BYTES;
+}
+
+static bool read_storage(const struct place *top, struct json_object *object, struct config *config,
+                         struct mailraft_error *err)
+{
+    struct place entry = {top, "max_entry_bytes", 0};
+    int64_t segment_bytes = 64 * MIB, cache_bytes = 8 * MIB, entry_bytes = MIB, stall_ms = 1000;
+    if (!read_whole(top, object, "segment_bytes", 64 * 1024, 1024 * MIB, &segment_bytes, err) ||
+        !read_whole(top, object, "log_cache_bytes", 64 * 1024, CONFIG_CACHE_BYTES_MAX, &cache_bytes, err) ||
+        !read_whole(top, object, entry.key, 1024, 64 * MIB, &entry_bytes, err) ||
+        !read_whole(top, object, "disk_stall_ms", 10, CONFIG_TIMEOUT_MS_MAX, &stall_ms, err))
+        return false;
+    int64_t fits = entry_bytes_that_fit(segment_bytes);
+    if (entry_bytes > fits)
+        return wrong(&entry, err, "%lld is too large; with segment_bytes at %lld it must be at most %lld",
+                     (long long)entry_bytes, (long long)segment_bytes, (long long)fits);
+    config->node.segment_bytes = (uint64_t)segment_bytes;
+    config->node.log_cache_bytes = (size_t)cache_bytes;
+    config->node.entry_bytes_max = (size_t)entry_bytes;
+    config->node.disk_stall_us = stall_ms * 1000;
+    return true;
+}
+
 static bool read_log(const struct place *top, struct json_object *object, struct config *config,
                      struct mailraft_error *err)
 {
@@ -541,9 +585,20 @@ static bool read_data_dir(const struct place *top, struct json_object *object, c
 static bool read_settings(struct json_object *object, const char *path, raft_id id, struct config *config,
                           struct mailraft_error *err)
 {
-    static const char *const KEYS[] = {
-        "id",           "data_dir",      "cluster",         "listen", "election_timeout_ms",
-        "heartbeat_ms", "fast_failover", "trusted_network", "log",    NULL};
+    static const char *const KEYS[] = {"id",
+                                       "data_dir",
+                                       "cluster",
+                                       "listen",
+                                       "election_timeout_ms",
+                                       "heartbeat_ms",
+                                       "fast_failover",
+                                       "segment_bytes",
+                                       "log_cache_bytes",
+                                       "max_entry_bytes",
+                                       "disk_stall_ms",
+                                       "trusted_network",
+                                       "log",
+                                       NULL};
     static const struct place TOP = {NULL, "", 0};
     memset(config, 0, sizeof(*config));
     config->node.fast_failover = true;
@@ -551,7 +606,8 @@ static bool read_settings(struct json_object *object, const char *path, raft_id 
            read_id(&TOP, object, id, config, err) && read_data_dir(&TOP, object, path, config, err) &&
            read_listen(&TOP, object, config, err) && read_times(&TOP, object, config, err) &&
            read_bool(&TOP, object, "fast_failover", &config->node.fast_failover, err) &&
-           read_trusted(&TOP, object, config, err) && read_log(&TOP, object, config, err);
+           read_storage(&TOP, object, config, err) && read_trusted(&TOP, object, config, err) &&
+           read_log(&TOP, object, config, err);
 }
 
 /* Builds json-c's tree of a zero-terminated text that json_strict_check has passed. The caller puts it. */

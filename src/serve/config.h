@@ -14,8 +14,10 @@
 #define CONFIG_TIMEOUT_MS_MIN 5
 #define CONFIG_TIMEOUT_MS_MAX 60000
 
+#define CONFIG_CACHE_BYTES_MAX ((int64_t)1 << 40) /* no machine has more */
+
 struct config {
-    struct node_config node; /* all but `about` */
+    struct node_config node; /* all but `about`, `pid`, `warning`, `rejoin_empty` and `machine` */
     struct address listen_client, listen_admin; /* none: port 0 */
     bool trusted_network;
     enum log_level log_level;

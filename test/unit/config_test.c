@@ -9,6 +9,7 @@
 
 #include "bad_configs.h"
 #include "check.h"
+#include "storage/segment.h"
 
 /* A folder with one config in it, gone again at the end of the test. */
 static char folder[] = "/tmp/mailraft-config-XXXXXX";
@@ -81,6 +82,11 @@ Test(config, a_config_with_nothing_but_what_is_needed_gets_the_defaults)
     cr_assert_eq(config->node.election_timeout_max_us, 300000);
     cr_assert_eq(config->node.heartbeat_us, 50000);
     cr_assert(config->node.fast_failover);
+    cr_assert_eq(config->node.segment_bytes, 67108864);
+    cr_assert_eq(config->node.log_cache_bytes, 8388608);
+    cr_assert_eq(config->node.entry_bytes_max, 1048576);
+    cr_assert_eq(config->node.disk_stall_us, 1000000);
+    cr_assert_not(config->node.birth_all);
     cr_assert_not(config->trusted_network);
     cr_assert_eq(config->log_level, LOG_INFO);
     cr_assert_not(config_peers_exposed(config));
@@ -90,9 +96,10 @@ Test(config, every_setting_is_taken)
 {
     struct config *config =
         read_good("{'id':7,'data_dir':'/d','cluster':{'name':'a-cluster!','members':[{'id':9,'peer':'b.example:9'},"
-                  "{'id':7,'peer':'[2001:db8::1]:7','client':'10.0.0.7:6401','admin':'10.0.0.7:8001'}]},"
+                  "{'id':7,'peer':'[2001:db8::1]:7','client':'10.0.0.7:6401','admin':'10.0.0.7:8001'}],'birth':'all'},"
                   "'listen':{'peer':'0.0.0.0:17','client':'0.0.0.0:18','admin':'[::]:19'},"
                   "'election_timeout_ms':{'min':1000,'max':2000},'heartbeat_ms':500,'fast_failover':false,"
+                  "'segment_bytes':131072,'log_cache_bytes':65536,'max_entry_bytes':1024,'disk_stall_ms':60000,"
                   "'trusted_network':true,'log':{'level':'trace'}}",
                   0);
     cr_assert_eq(config->node.id, 7);
@@ -108,6 +115,11 @@ Test(config, every_setting_is_taken)
     cr_assert_eq(config->node.election_timeout_max_us, 2000000);
     cr_assert_eq(config->node.heartbeat_us, 500000);
     cr_assert_not(config->node.fast_failover);
+    cr_assert_eq(config->node.segment_bytes, 131072);
+    cr_assert_eq(config->node.log_cache_bytes, 65536);
+    cr_assert_eq(config->node.entry_bytes_max, 1024);
+    cr_assert_eq(config->node.disk_stall_us, 60000000);
+    cr_assert(config->node.birth_all);
     cr_assert(config->trusted_network);
     cr_assert_eq(config->log_level, LOG_TRACE);
     cr_assert(config_peers_exposed(config));
@@ -195,6 +207,27 @@ Test(config, every_bad_config_is_refused_with_a_line_that_says_what_would_be_rig
     }
 }
 
+Test(config, the_largest_entry_that_fits_into_a_file_of_the_log_is_taken)
+{
+    static const int64_t SIZES[] = {65536, 66047, 66048, 4 * 1024 * 1024};
+    for (size_t i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
+        int64_t fits = (SIZES[i] - SEGMENT_DATA_OFFSET) / FRAME_BORDER * FRAME_BORDER - FRAME_HEAD_BYTES;
+        char text[500];
+        snprintf(text, sizeof(text), WITH(",'segment_bytes':%lld,'max_entry_bytes':%lld"), (long long)SIZES[i],
+                 (long long)fits);
+        struct config *config = read_good(text, 0);
+        cr_assert_leq(SEGMENT_DATA_OFFSET + frame_bytes(config->node.entry_bytes_max), config->node.segment_bytes);
+        cr_assert_gt(SEGMENT_DATA_OFFSET + frame_bytes(config->node.entry_bytes_max + 1), config->node.segment_bytes);
+    }
+}
+
+Test(config, birth_by_a_majority_can_be_written_too)
+{
+    static const char TEXT[] =
+        "{'id':1,'data_dir':'d','cluster':{'name':'c','members':[" THREE_MEMBERS "],'birth':'majority'}}";
+    cr_assert_not(read_good(TEXT, 0)->node.birth_all);
+}
+
 Test(config, a_client_address_off_the_loopback_is_taken_where_the_network_is_trusted)
 {
     struct config *config = read_good(WITH(",'trusted_network':true,'listen':{'client':'0.0.0.0:6401'}"), 0);
@@ -254,6 +287,11 @@ Test(config, every_config_in_conf_is_good)
         cr_assert(config_read(PATHS[i], 0, &config, &err), "%s", err.message);
         cr_assert_eq(config.node.id, i < 3 ? i + 1 : 1);
         cr_assert_eq(config.node.election_timeout_max_us, 300000); /* they show the defaults */
+        cr_assert_eq(config.node.segment_bytes, 67108864);
+        cr_assert_eq(config.node.log_cache_bytes, 8388608);
+        cr_assert_eq(config.node.entry_bytes_max, 1048576);
+        cr_assert_eq(config.node.disk_stall_us, 1000000);
+        cr_assert_not(config.node.birth_all);
         cr_assert_eq(config.listen_client.port, 6400 + config.node.id);
     }
 }

@@ -42,12 +42,12 @@ static void assert_refused(const uint8_t *bytes, size_t size, size_t bytes_max, 
 Test(entry, its_bytes_are_those_of_the_format)
 {
     static const uint8_t BYTES[] = {
-        44, 0, 0, 0,                                    /* length */
-        3,  0, 0, 0,                                    /* kind */
-        8,  7, 6, 5, 4, 3, 2, 1,                        /* term */
-        9,  0, 0, 0, 0, 0, 0, 0,                        /* index */
-        2,  1, 0, 0, 0, 0, 0, 0,                        /* time */
-        'a', 'b', 'c', 0,                               /* payload */
+        44,  0,   0,   0,             /* length */
+        3,   0,   0,   0,             /* kind */
+        8,   7,   6,   5, 4, 3, 2, 1, /* term */
+        9,   0,   0,   0, 0, 0, 0, 0, /* index */
+        2,   1,   0,   0, 0, 0, 0, 0, /* time */
+        'a', 'b', 'c', 0,             /* payload */
     };
     struct entry *entry = entry_new(ENTRY_COMMAND, 0x0102030405060708, 9, 0x102, "abc", 4);
     cr_assert_eq(entry->size, 44);

@@ -114,7 +114,8 @@ Test(letter, freeing_what_storage_holds_frees_all_of_it)
     struct letter *letter = letter_new(LETTER_STORAGE_OPENED);
     letter->opened = memory_new(sizeof *letter->opened);
     terms_add(&letter->opened->terms, 1, 1);
-    catalog_add(&letter->opened->catalog, &(struct run){.first = 1, .last = 1, .file = 1, .offset = 8192, .bytes = 512});
+    catalog_add(&letter->opened->catalog,
+                &(struct run){.first = 1, .last = 1, .file = 1, .offset = 8192, .bytes = 512});
     letter->opened->tail = batch_of_two();
     letter->opened->configs = memory_new(sizeof *letter->opened->configs);
     letter->opened->configs[letter->opened->config_count++] = entry_hold(letter->opened->tail->list[0]);
