@@ -110,13 +110,13 @@ sim: $(B)/sim
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c) $(REAL_O) $(CHECK_O)
+$(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c test/counter.c) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 
-$(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c) $(CORE_O) $(SIM_O) $(CHECK_O)
+$(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c test/counter.c) $(CORE_O) $(SIM_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ -lxxhash $(CHECK_L)
 
-$(B)/sim: $(B)/test/sim/main.o $(CORE_O) $(SIM_O)
+$(B)/sim: $(call objects,test/sim/main.c test/counter.c) $(CORE_O) $(SIM_O)
 	$(CC) $(LDFLAGS) -o $@ $^ -lxxhash
 
 $(B)/cluster: $(call objects,$(CLUSTER_TESTS)) $(REAL_O) $(CHECK_O)
