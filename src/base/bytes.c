@@ -1,5 +1,6 @@
 #include "base/bytes.h"
 
+#include <string.h>
 #include <xxhash.h>
 
 void bytes_put_u32(uint8_t *at, uint32_t value)
@@ -35,4 +36,10 @@ uint64_t bytes_get_u64(const uint8_t *at)
 uint64_t bytes_checksum(const void *bytes, size_t size)
 {
     return XXH3_64bits(bytes, size);
+}
+
+bool bytes_are_zero(const void *bytes, size_t size)
+{
+    const uint8_t *first = bytes;
+    return size == 0 || (*first == 0 && memcmp(first, first + 1, size - 1) == 0);
 }

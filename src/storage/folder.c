@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "storage/segment.h"
 
 #define PATH_MAX_BYTES (DISK_PATH_MAX + 16) /* the folder's path and one of our names */
 
@@ -101,25 +102,48 @@ static bool check_owner(struct folder *folder, const struct identity *owner, str
 
 /* ---- Making ---- */
 
-static bool check_subfolders_empty(const struct folder *folder, struct mailraft_error *err)
+/* Whether a folder holds nothing but, in log/, the first file, never written to, or what is left of making it. */
+static bool is_unused(const char *path, const struct disk_names *names, bool *unused, struct mailraft_error *err)
 {
-    for (size_t i = 0; i < sizeof SUBFOLDERS / sizeof *SUBFOLDERS; i++) {
-        char path[PATH_MAX_BYTES];
-        struct disk_names names;
-        bool exists;
-        if (!has(folder, SUBFOLDERS[i], &exists, err))
-            return false;
-        if (!exists)
+    *unused = true;
+    for (size_t i = 0; *unused && i < names->count; i++) {
+        char file[PATH_MAX_BYTES + 16];
+        uint64_t number;
+        if (strcmp(names->names[i], "00000001.seg.tmp") == 0)
             continue;
-        if (!disk_list(path_of(folder, SUBFOLDERS[i], path), &names, err))
+        *unused = segment_number(names->names[i], &number) && number == 1;
+        snprintf(file, sizeof file, "%s/%s", path, names->names[i]);
+        if (*unused && !segment_is_unused(file, unused, err))
             return false;
-        bool empty = names.count == 0;
-        disk_names_free(&names);
-        if (!empty)
-            return error_raise(err, &DAMAGED_ERROR,
-                               "data_dir %s has lost its identity: its folder %s is not empty; restore that file",
-                               folder->path, SUBFOLDERS[i]);
     }
+    return true;
+}
+
+static bool check_subfolder_unused(const struct folder *folder, const char *name, struct mailraft_error *err)
+{
+    char path[PATH_MAX_BYTES];
+    struct disk_names names;
+    bool exists, unused;
+    if (!has(folder, name, &exists, err))
+        return false;
+    if (!exists)
+        return true;
+    if (!disk_list(path_of(folder, name, path), &names, err))
+        return false;
+    bool looked = is_unused(path, &names, &unused, err);
+    disk_names_free(&names);
+    if (!looked || unused)
+        return looked;
+    return error_raise(err, &DAMAGED_ERROR,
+                       "data_dir %s has lost its identity: its folder %s is in use; restore that file", folder->path,
+                       name);
+}
+
+static bool check_subfolders_unused(const struct folder *folder, struct mailraft_error *err)
+{
+    for (size_t i = 0; i < sizeof SUBFOLDERS / sizeof *SUBFOLDERS; i++)
+        if (!check_subfolder_unused(folder, SUBFOLDERS[i], err))
+            return false;
     return true;
 }
 
@@ -178,17 +202,32 @@ static bool make_ballot(const struct folder *folder, struct mailraft_error *err)
            disk_rename(made, path_of(folder, "ballot", path), err);
 }
 
-static bool make_identity(const struct folder *folder, const struct identity *owner, struct mailraft_error *err)
+static bool make_log(const struct folder *folder, const struct folder_config *config, const struct identity *identity,
+                     struct mailraft_error *err)
+{
+    struct segment_header header = {.data_id = identity->data_id,
+                                    .number = 1,
+                                    .size = segment_size(1, config->segment_bytes, config->entry_bytes_max)};
+    return segment_make(folder->path, &header, err);
+}
+
+static bool make_identity(const struct folder *folder, const struct identity *identity, struct mailraft_error *err)
 {
     char made[PATH_MAX_BYTES], path[PATH_MAX_BYTES];
-    struct identity identity = *owner;
-    random_bytes(identity.data_id.bytes, sizeof identity.data_id.bytes);
-    memset(&identity.cluster_uuid, 0, sizeof identity.cluster_uuid);
-    return identity_write(path_of(folder, "identity.tmp", made), &identity, err) &&
+    return identity_write(path_of(folder, "identity.tmp", made), identity, err) &&
            disk_rename(made, path_of(folder, "identity", path), err);
 }
 
-static bool make_missing(struct folder *folder, const struct identity *owner, struct mailraft_error *err)
+static bool make_all(struct folder *folder, const struct folder_config *config, struct mailraft_error *err)
+{
+    struct identity identity = config->owner;
+    random_bytes(identity.data_id.bytes, sizeof identity.data_id.bytes);
+    memset(&identity.cluster_uuid, 0, sizeof identity.cluster_uuid);
+    return make_subfolders(folder, err) && make_log(folder, config, &identity, err) && make_ballot(folder, err) &&
+           disk_sync_folder(folder->path, err) && make_identity(folder, &identity, err);
+}
+
+static bool make_missing(struct folder *folder, const struct folder_config *config, struct mailraft_error *err)
 {
     bool identity;
     if (!has(folder, "identity", &identity, err))
@@ -196,9 +235,8 @@ static bool make_missing(struct folder *folder, const struct identity *owner, st
     folder->made = !identity;
     if (identity)
         return true;
-    return check_subfolders_empty(folder, err) && check_ballot_unused(folder, err) && sync_parents(folder->path, err) &&
-           make_subfolders(folder, err) && make_ballot(folder, err) && disk_sync_folder(folder->path, err) &&
-           make_identity(folder, owner, err);
+    return check_subfolders_unused(folder, err) && check_ballot_unused(folder, err) &&
+           sync_parents(folder->path, err) && make_all(folder, config, err);
 }
 
 /* ---- Opening ---- */
@@ -212,8 +250,8 @@ static bool open_ballot(struct folder *folder, struct mailraft_error *err)
     if (!exists)
         return error_raise(err, &DAMAGED_ERROR,
                            "%s is missing beside an identity, and without it this node does not know its term and "
-                           "vote; restore it, or, while the other members have a leader, remove the data_dir to let "
-                           "this node begin anew",
+                           "vote; restore it, or, while the other members have a leader, remove the data_dir and "
+                           "start this node with --rejoin-empty",
                            path_of(folder, "ballot", path));
     return ballot_open(&folder->ballot, path_of(folder, "ballot", path), err);
 }
@@ -228,15 +266,14 @@ static bool is_refusal_of_system(int os_errno)
     return false;
 }
 
-bool folder_open(struct folder *folder, const char *path, const struct identity *owner, int32_t pid,
-                 struct mailraft_error *err)
+bool folder_open(struct folder *folder, const struct folder_config *config, struct mailraft_error *err)
 {
-    assert(path[0] == '/');
+    assert(config->path[0] == '/');
     *folder = (struct folder){.made = false};
-    snprintf(folder->path, sizeof folder->path, "%s", path);
-    if (disk_make_folder(path, err) && check_names(folder, err) && take_lock(folder, pid, err) &&
-        make_missing(folder, owner, err) && check_owner(folder, owner, err) && open_ballot(folder, err) &&
-        disk_sync_folder(path, err) && ballot_renew(&folder->ballot, err))
+    snprintf(folder->path, sizeof folder->path, "%s", config->path);
+    if (disk_make_folder(folder->path, err) && check_names(folder, err) && take_lock(folder, config->pid, err) &&
+        make_missing(folder, config, err) && check_owner(folder, &config->owner, err) && open_ballot(folder, err) &&
+        disk_sync_folder(folder->path, err) && ballot_renew(&folder->ballot, err))
         return true;
     folder_close(folder);
     if (is_refusal_of_system(err->os_errno))
@@ -249,4 +286,16 @@ void folder_close(struct folder *folder)
     ballot_close(&folder->ballot);
     disk_close(folder->lock);
     folder->lock = NULL;
+}
+
+/* ---- While it is open ---- */
+
+bool folder_save_uuid(struct folder *folder, const struct cluster_uuid *uuid, struct mailraft_error *err)
+{
+    struct identity identity = folder->identity;
+    identity.cluster_uuid = *uuid;
+    if (!make_identity(folder, &identity, err) || !disk_sync_folder(folder->path, err))
+        return false;
+    folder->identity = identity;
+    return true;
 }

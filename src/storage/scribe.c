@@ -32,9 +32,13 @@ static bool open_folder(struct scribe *scribe, struct mailraft_error *err)
 {
     const struct scribe_config *config = &scribe->config;
     struct folder *folder = &scribe->folder;
-    struct identity owner = {.node_id = config->id};
-    snprintf(owner.cluster_name, sizeof owner.cluster_name, "%s", config->cluster_name);
-    if (!folder_open(folder, config->data_dir, &owner, config->pid, err))
+    struct folder_config wanted = {.path = config->data_dir,
+                                   .owner.node_id = config->id,
+                                   .pid = config->pid,
+                                   .segment_bytes = config->segment_bytes,
+                                   .entry_bytes_max = config->entry_bytes_max};
+    snprintf(wanted.owner.cluster_name, sizeof wanted.owner.cluster_name, "%s", config->cluster_name);
+    if (!folder_open(folder, &wanted, err))
         return false;
 
     struct letter *letter = letter_new(LETTER_STORAGE_OPENED);

@@ -15,7 +15,7 @@
 #define FRAME_MAGIC  0x454d5246u /* "FRME" */
 
 #define SIZE_BORDER 4096
-#define CHUNK_BYTES (256 * 1024) /* of the zeros that a new file is filled with */
+#define CHUNK_BYTES (256 * 1024) /* written or read at once */
 
 enum {
     AT_MAGIC = 0, /* of both */
@@ -158,6 +158,24 @@ bool segment_make(const char *data_dir, struct segment_header *header, struct ma
     segment_path(data_dir, header->number, path);
     snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
     return make_unnamed(made, header, err) && disk_rename(made, path, err) && disk_sync_folder(folder, err);
+}
+
+bool segment_is_unused(const char *path, bool *unused, struct mailraft_error *err)
+{
+    struct disk_file *file = disk_open(path, DISK_READ, err);
+    if (file == NULL)
+        return false;
+    uint8_t *chunk = memory_new(CHUNK_BYTES);
+    size_t got = CHUNK_BYTES;
+    bool read = true;
+    *unused = true;
+    for (uint64_t offset = SEGMENT_DATA_OFFSET; read && *unused && got == CHUNK_BYTES; offset += got) {
+        read = disk_read(file, offset, chunk, CHUNK_BYTES, &got, err);
+        *unused = read && bytes_are_zero(chunk, got);
+    }
+    memory_free(chunk);
+    disk_close(file);
+    return read;
 }
 
 /* ---- Head of a frame ---- */

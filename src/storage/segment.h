@@ -84,6 +84,9 @@ bool segment_header_decode(const uint8_t *bytes, struct segment_header *header, 
  * Replaces a file of that name. data_id, number and size are the caller's; salt is drawn, and told. */
 bool segment_make(const char *data_dir, struct segment_header *header, struct mailraft_error *err);
 
+/* Whether nothing was ever written behind the header of a file. */
+bool segment_is_unused(const char *path, bool *unused, struct mailraft_error *err);
+
 void frame_head_encode(uint8_t *bytes, const struct frame_head *head); /* FRAME_HEAD_BYTES */
 bool frame_head_decode(const uint8_t *bytes, struct frame_head *head); /* false: no sound head stands there */
 

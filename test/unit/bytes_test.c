@@ -32,3 +32,17 @@ Test(bytes, the_checksum_is_xxh3_64)
     cr_assert_eq(bytes_checksum("mailraft", 8), bytes_checksum("mailraft", 8));
     cr_assert_neq(bytes_checksum("mailraft", 8), bytes_checksum("mailrafu", 8));
 }
+
+Test(bytes, any_byte_that_is_not_zero_is_found)
+{
+    uint8_t bytes[67] = {0};
+    cr_assert(bytes_are_zero(bytes, 0));
+    cr_assert(bytes_are_zero(bytes, 1));
+    cr_assert(bytes_are_zero(bytes, sizeof bytes));
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = 0x80;
+        cr_assert_not(bytes_are_zero(bytes, sizeof bytes), "byte %d", (int)i);
+        cr_assert(bytes_are_zero(bytes, i));
+        bytes[i] = 0;
+    }
+}

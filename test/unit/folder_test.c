@@ -2,17 +2,21 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "sim/sim.h"
 #include "storage/folder.h"
+#include "storage/segment.h"
 
 #define PATH  "/var/mailraft/1"
+#define LOG   PATH "/log/00000001.seg"
 #define SEEDS 3
 
 /* What one life on the machine does with the folder, and finds. */
 struct life {
     struct identity owner;
-    struct ballot saves; /* term 0: nothing */
+    struct ballot saves;      /* term 0: nothing */
+    struct cluster_uuid uuid; /* zeros: none is saved */
 
     bool good;
     struct mailraft_error err;
@@ -28,11 +32,23 @@ static struct life life_of(raft_id id, const char *cluster)
     return life;
 }
 
+static bool has_uuid(const struct identity *identity)
+{
+    return !bytes_are_zero(&identity->cluster_uuid, sizeof identity->cluster_uuid);
+}
+
+static bool open_as(struct folder *folder, const struct identity *owner, int32_t pid, struct mailraft_error *err)
+{
+    struct folder_config config = {
+        .path = PATH, .owner = *owner, .pid = pid, .segment_bytes = 16384, .entry_bytes_max = 1000};
+    return folder_open(folder, &config, err);
+}
+
 static void live(void *context)
 {
     struct life *life = context;
     struct folder *folder = memory_new(sizeof *folder);
-    life->good = folder_open(folder, PATH, &life->owner, 4711, &life->err);
+    life->good = open_as(folder, &life->owner, 4711, &life->err);
     if (life->good) {
         life->made = folder->made;
         life->found = folder->identity;
@@ -40,6 +56,8 @@ static void live(void *context)
         if (life->saves.term > 0)
             life->good =
                 ballot_save(&folder->ballot, life->saves, &life->err) && ballot_copy(&folder->ballot, &life->err);
+        if (!bytes_are_zero(&life->uuid, sizeof life->uuid))
+            life->good = life->good && folder_save_uuid(folder, &life->uuid, &life->err);
     }
     folder_close(folder);
     memory_free(folder);
@@ -95,6 +113,34 @@ Test(folder, a_missing_folder_is_made_with_its_parents)
     cr_assert(sim_disk_exists(sim, 1, PATH "/snapshot"));
     cr_assert_not(sim_disk_exists(sim, 1, PATH "/identity.tmp"));
     cr_assert_not(sim_disk_exists(sim, 1, PATH "/ballot.tmp"));
+    cr_assert_not(sim_disk_exists(sim, 1, LOG ".tmp"));
+    sim_free(sim);
+}
+
+static struct segment_header header_of_log(struct sim *sim)
+{
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    struct mailraft_error err;
+    cr_assert_eq(sim_disk_read(sim, 1, LOG, 0, bytes, sizeof bytes), sizeof bytes);
+    cr_assert(segment_header_decode(bytes, &header, &err), "%s", err.message);
+    return header;
+}
+
+static bool log_is_of(struct sim *sim, const struct life *life)
+{
+    struct segment_header header = header_of_log(sim);
+    return memcmp(&header.data_id, &life->found.data_id, sizeof header.data_id) == 0;
+}
+
+Test(folder, a_new_folder_has_the_logs_first_file_with_its_data_id)
+{
+    struct sim *sim = machine(0);
+    struct life life = expect_opened(sim);
+    struct segment_header header = header_of_log(sim);
+    cr_assert(log_is_of(sim, &life));
+    cr_assert_eq(header.number, 1);
+    cr_assert_eq(header.size, 16384);
     sim_free(sim);
 }
 
@@ -182,9 +228,9 @@ static void live_twice(void *context)
 {
     struct life *life = context;
     struct folder *folder = memory_new(sizeof *folder);
-    cr_assert(folder_open(folder, PATH, &life->owner, 123456, &life->err), "%s", life->err.message);
+    cr_assert(open_as(folder, &life->owner, 123456, &life->err), "%s", life->err.message);
     folder_close(folder);
-    cr_assert(folder_open(folder, PATH, &life->owner, 4711, &life->err), "%s", life->err.message);
+    cr_assert(open_as(folder, &life->owner, 4711, &life->err), "%s", life->err.message);
     live(life);
     folder_close(folder);
     folder_close(folder);
@@ -290,10 +336,25 @@ Test(folder, an_identity_that_is_missing_beside_a_log_is_not_replaced)
     struct sim *sim = machine(0);
     expect_opened(sim);
     sim_disk_remove(sim, 1, PATH "/identity");
-    make(sim, make_file, PATH "/log/1.seg");
-    expect_refused(sim, &DAMAGED_ERROR, "lost its identity: its folder log is not empty");
+    sim_disk_put(sim, 1, LOG, SEGMENT_DATA_OFFSET, "FRME", 4);
+    expect_refused(sim, &DAMAGED_ERROR, "lost its identity: its folder log is in use");
     cr_assert_not(sim_disk_exists(sim, 1, PATH "/identity"));
     sim_free(sim);
+}
+
+Test(folder, an_identity_that_is_missing_beside_other_files_in_its_folders_is_not_replaced)
+{
+    static const char *const FILES[] = {PATH "/log/00000002.seg", PATH "/log/00000002.seg.tmp", PATH "/log/notes",
+                                        PATH "/snapshot/1"};
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        struct sim *sim = machine(0);
+        expect_opened(sim);
+        sim_disk_remove(sim, 1, PATH "/identity");
+        make(sim, make_file, FILES[i]);
+        expect_refused(sim, &DAMAGED_ERROR, "lost its identity");
+        cr_assert_not(sim_disk_exists(sim, 1, PATH "/identity"));
+        sim_free(sim);
+    }
 }
 
 Test(folder, a_folder_whose_making_broke_off_is_made_again)
@@ -302,10 +363,13 @@ Test(folder, a_folder_whose_making_broke_off_is_made_again)
     struct life first = expect_opened(sim);
     sim_disk_remove(sim, 1, PATH "/identity");
     make(sim, make_file, PATH "/identity.tmp");
+    make(sim, make_file, LOG ".tmp");
     struct life second = expect_opened(sim);
     cr_assert(second.made);
     cr_assert_not(same_data_id(&first, &second));
+    cr_assert(log_is_of(sim, &second));
     cr_assert_not(sim_disk_exists(sim, 1, PATH "/identity.tmp"));
+    cr_assert_not(sim_disk_exists(sim, 1, LOG ".tmp"));
     sim_free(sim);
 }
 
@@ -321,6 +385,7 @@ static void expect_whole(struct sim *sim, const char *what, uint64_t call)
     cr_assert(second.good, "%s at call %d, then a power cut: %s", what, (int)call, second.err.message);
     cr_assert_not(second.made);
     cr_assert(same_data_id(&first, &second));
+    cr_assert(log_is_of(sim, &second));
 }
 
 /* Whether a life that opens the folder ends early, in that call: false where it makes fewer calls. */
@@ -408,4 +473,64 @@ Test(folder, a_failed_sync_or_write_is_the_disks_fault_and_the_folder_is_made_ag
     expect_refused(sim, &FULL_ERROR, "");
     expect_whole(sim, "failures", 0);
     sim_free(sim);
+}
+
+/* ---- The cluster's uuid ---- */
+
+static const struct cluster_uuid UUID = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+
+Test(folder, the_clusters_uuid_is_durable_in_the_identity_and_all_else_there_stays)
+{
+    struct sim *sim = machine(0);
+    struct life saves = life_of(1, "orders");
+    saves.uuid = UUID;
+    struct life first = run(sim, saves);
+    cr_assert(first.good, "%s", first.err.message);
+    cr_assert_not(has_uuid(&first.found));
+    cr_assert_not(sim_disk_exists(sim, 1, PATH "/identity.tmp"));
+    sim_power_cut(sim, 1);
+    struct life second = expect_opened(sim);
+    cr_assert_arr_eq(&second.found.cluster_uuid, &UUID, sizeof UUID);
+    cr_assert(same_data_id(&first, &second));
+    sim_free(sim);
+}
+
+Test(folder, a_new_folder_knows_no_uuid_whoever_asks_for_it)
+{
+    struct sim *sim = machine(0);
+    struct life life = life_of(1, "orders");
+    life.owner.cluster_uuid = UUID;
+    life = run(sim, life);
+    cr_assert(life.good, "%s", life.err.message);
+    cr_assert_not(has_uuid(&life.found));
+    sim_free(sim);
+}
+
+/* The identity is the old or the new one. False where the life makes fewer calls. */
+static bool survives_end_while_saving_uuid(uint64_t call, enum sim_end end)
+{
+    struct sim *sim = machine(call);
+    struct life before = expect_opened(sim), saves = life_of(1, "orders");
+    saves.uuid = UUID;
+    sim_end_at_call(sim, 1, call, end);
+    bool ended_early = !sim_run_on(sim, 1, live, &saves);
+    cr_assert(ended_early || saves.good, "%s", saves.err.message);
+    if (ended_early) {
+        struct life after = expect_opened(sim);
+        cr_assert(same_data_id(&before, &after));
+        if (has_uuid(&after.found))
+            cr_assert_arr_eq(&after.found.cluster_uuid, &UUID, sizeof UUID);
+    }
+    sim_free(sim);
+    return ended_early;
+}
+
+Test(folder, a_crash_at_any_call_of_saving_the_uuid_leaves_an_identity)
+{
+    for (int end = SIM_PROCESS_DEATH; end <= SIM_POWER_CUT; end++) {
+        uint64_t calls = 0;
+        while (survives_end_while_saving_uuid(calls + 1, (enum sim_end)end))
+            calls++;
+        cr_assert_geq(calls, 20);
+    }
 }

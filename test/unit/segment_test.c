@@ -271,6 +271,31 @@ Test(segment, a_file_for_which_there_is_no_space_leaves_nothing_behind)
     sim_free(sim);
 }
 
+static void look(void *context)
+{
+    bool *unused = context;
+    struct mailraft_error err;
+    cr_assert(segment_is_unused(FIRST, unused, &err), "%s", err.message);
+}
+
+Test(segment, any_byte_behind_the_header_shows_that_a_file_was_used)
+{
+    static const uint64_t PLACES[] = {SEGMENT_DATA_OFFSET, SEGMENT_DATA_OFFSET + 256 * 1024, BYTES / 2, BYTES - 1};
+    struct sim *sim = machine(0);
+    struct life life = life_of(BYTES);
+    bool unused;
+    cr_assert(sim_run_on(sim, 1, live, &life));
+    for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++) {
+        cr_assert(sim_run_on(sim, 1, look, &unused));
+        cr_assert(unused);
+        sim_disk_flip(sim, 1, FIRST, PLACES[i]);
+        cr_assert(sim_run_on(sim, 1, look, &unused));
+        cr_assert_not(unused);
+        sim_disk_flip(sim, 1, FIRST, PLACES[i]);
+    }
+    sim_free(sim);
+}
+
 /* ---- Head of a frame ---- */
 
 Test(segment, a_frames_head_has_the_bytes_that_are_told)
