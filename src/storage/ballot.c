@@ -95,10 +95,12 @@ static int choose_slot(const struct record slots[2], const char *path, struct ma
             return -1;
         }
     if (slots[0].soundness == DAMAGED && slots[1].soundness == DAMAGED) {
-        error_raise(err, &DAMAGED_ERROR,
-                    "%s is damaged in both its slots, and without it this node does not know its term and vote; "
-                    "while the other members have a leader, its data_dir can be removed to let it begin anew",
-                    path);
+        error_raise(
+            err, &DAMAGED_ERROR,
+            "%s is damaged in both its slots, and without it this node does not know its term and vote; "
+            "restore that file, or, while the other members have a leader, remove the data_dir and start this node "
+            "with --rejoin-empty",
+            path);
         return -1;
     }
     if (slots[0].soundness == DAMAGED || slots[1].soundness == DAMAGED)

@@ -92,6 +92,6 @@ bool identity_read(const char *path, struct identity *identity, struct mailraft_
         return true;
     return error_raise(err, &DAMAGED_ERROR,
                        "%s is damaged, so it cannot be told whose data_dir this is; restore that file, or, while the "
-                       "other members have a leader, remove the data_dir to let this node begin anew",
+                       "other members have a leader, remove the data_dir and start this node with --rejoin-empty",
                        path);
 }
