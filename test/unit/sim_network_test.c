@@ -283,10 +283,10 @@ Test(sim_network, nodes_of_different_clusters_refuse_each_other)
     trace_open(&trace, sim);
     sim_break_connection(sim, 1, 2);
     sim_run_us(sim, SECOND);
-    cr_assert_eq(trace_count(&trace, "reached"), 0);
+    cr_assert_eq(trace_count(&trace, " reached"), 0);
     mailbox_set_uuid(sim_server(sim, 2)->mailbox, &one);
     sim_run_us(sim, SECOND);
-    cr_assert_eq(trace_count(&trace, "reached"), 2);
+    cr_assert_eq(trace_count(&trace, " reached"), 2);
     trace_close(&trace, sim);
     sim_free(sim);
 }
