@@ -86,6 +86,13 @@ void process_close_input(struct process *process)
     process->in = -1;
 }
 
+void process_close_output(struct process *process)
+{
+    if (process->outputs[0] >= 0)
+        close(process->outputs[0]);
+    process->outputs[0] = -1;
+}
+
 static void read_output(struct process *process, int which)
 {
     struct printed *printed = &process->printed[which];
@@ -126,16 +133,27 @@ static void fail_waiting(const struct process *process, const char *what)
                    what, text_of(process, 0), text_of(process, 1));
 }
 
-int process_await_end(struct process *process)
+static void await_closing(struct process *process, int which)
 {
     int64_t deadline_ms = process_now_ms() + PROCESS_WAIT_MS;
-    int status;
-    process_close_input(process);
-    while (process->outputs[0] >= 0 || process->outputs[1] >= 0) {
+    while (process->outputs[which] >= 0) {
         if (process_now_ms() >= deadline_ms)
             fail_waiting(process, "its end");
         process_read(&process, 1, 100);
     }
+}
+
+void process_await_silence(struct process *process)
+{
+    await_closing(process, 1);
+}
+
+int process_await_end(struct process *process)
+{
+    int status;
+    process_close_input(process);
+    await_closing(process, 0);
+    await_closing(process, 1);
     cr_assert_eq(waitpid(process->pid, &status, 0), process->pid);
     process->pid = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

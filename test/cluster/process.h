@@ -33,6 +33,7 @@ void process_start(struct process *process, const char *name, const char *const 
 void process_signal(struct process *process, int signal);
 void process_write(struct process *process, const char *text); /* to its standard input */
 void process_close_input(struct process *process);
+void process_close_output(struct process *process); /* nobody reads its standard output from here on */
 
 /* Its exit status, or 128 plus the signal that ended it. */
 int process_await_end(struct process *process);
@@ -40,6 +41,9 @@ int process_await_end(struct process *process);
 /* Waits for a line with this text behind the last one that was expected, and returns it. Only until the next call. */
 const char *process_expect(struct process *process, const char *text);
 const char *process_expect_error(struct process *process, const char *text); /* on standard error */
+
+/* Until it has closed its standard error; its input stays as it is. */
+void process_await_silence(struct process *process);
 
 /* Reads what several have printed; waits for something, at most so long. */
 void process_read(struct process *const *processes, int count, int wait_ms);
