@@ -17,6 +17,7 @@
 
 #include "base/thread.h"
 #include "serve/config.h"
+#include "serve/service.h"
 
 static const char USAGE[] =
     "usage: mailraftd [--id N] [--rejoin-empty] CONFIG.json  run a member of a cluster\n"
@@ -242,15 +243,26 @@ static bool run_node(struct node *node, struct mailraft_error *err)
     return good;
 }
 
-static bool run(const struct config *config, struct mailraft_error *err)
+/* Runs the node with what it serves. */
+static bool run_service(struct config *config, struct log *log, struct mailraft_error *err)
+{
+    struct service *service = service_new();
+    config->node.machine = service_machine(service);
+    struct node *node = node_new(&config->node, log);
+    bool good = service_start(service, node, log, err) && run_node(node, err);
+    service_stop(service);
+    node_free(node);
+    service_free(service);
+    return good;
+}
+
+static bool run(struct config *config, struct mailraft_error *err)
 {
     struct log *log = log_open(STDOUT_FILENO, config->node.id, config->log_level, err);
     if (log == NULL)
         return false;
     aborting_log = log;
-    struct node *node = node_new(&config->node, log);
-    bool good = run_node(node, err);
-    node_free(node);
+    bool good = run_service(config, log, err);
     sigaction(SIGABRT, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     log_close(log);
     return good;
