@@ -47,9 +47,11 @@ enum letter_kind {
     LETTER_SAVE_BALLOT,  /* ballot */
     LETTER_SAVE_ENTRIES, /* entries: where the first is not the next of the log, it replaces that one and all after it */
     LETTER_SAVE_UUID,    /* cluster_uuid */
+    LETTER_NO_MORE,      /* the last letter: nothing more is asked for */
     /* between the scribe and its helper, in the control lane */
-    LETTER_MAKE_FILE, /* number: of the file */
-    LETTER_FILE_MADE, /* the same; error where it could not be made, NULL otherwise */
+    LETTER_MAKE_FILE,        /* number, data_id: of the file */
+    LETTER_FILE_MADE,        /* number; error where it could not be made, NULL otherwise */
+    LETTER_FILE_MAKER_ENDED, /* the helper's last letter: it can be joined without waiting */
     /* to the log reader, in the control lane */
     LETTER_READ_ENTRIES, /* range: where they are; place.first and place.last are those that are wanted */
     /* to the applier, in the control lane */
@@ -141,6 +143,7 @@ struct letter {
             size_t bytes_max; /* of entries in the answer; the first always comes */
         } range;
         struct cluster_uuid cluster_uuid;
+        struct data_id data_id;
         struct storage_opened *opened; /* owned */
         struct mailraft_error *error;  /* owned; NULL: none */
         struct {
