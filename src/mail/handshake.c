@@ -1,7 +1,6 @@
 #include "mail/handshake.h"
 
 #include "base/clock.h"
-#include "base/memory.h"
 #include "mail/wire.h"
 
 /* The socket is new and its buffer empty, so that all of it fits at once. */
@@ -11,7 +10,7 @@ bool handshake_say(struct stream *stream, const struct hello *hello, struct mail
     size_t size = frame->size, written;
     bool good = stream_write_some(stream, frame->bytes, size, &written, err);
 
-    memory_free(frame);
+    frame_free(frame);
     if (good && written < size)
         return error_raise(err, &NETWORK_ERROR, "a new connection has no room for a hello");
     return good;
@@ -31,9 +30,10 @@ bool handshake_hear(struct stream *stream, struct hello *hello, int64_t deadline
                     struct mailraft_error *err)
 {
     uint8_t bytes[WIRE_HELLO_BYTES_MAX];
-    size_t size;
+    struct wire_sizes sizes;
 
     return hear_part(stream, bytes, WIRE_HEAD_BYTES, deadline_us, stop, err) &&
-           wire_read_head(bytes, sizeof bytes, &size, err) && hear_part(stream, bytes, size, deadline_us, stop, err) &&
-           wire_read_hello(bytes, size, hello, err);
+           wire_read_head(bytes, &WIRE_HELLO_RULES, &sizes, err) &&
+           hear_part(stream, bytes, sizes.message, deadline_us, stop, err) &&
+           wire_read_hello(bytes, sizes.message, hello, err);
 }

@@ -12,19 +12,43 @@ void speaker_init(struct speaker *self, const struct mailbox_config *config)
     self->id = config->id;
     snprintf(self->cluster_name, sizeof self->cluster_name, "%s", config->cluster_name);
     self->data_id = config->data_id;
+    self->rejoin_empty = config->rejoin_empty;
     self->members = config->members;
     self->members_checksum = members_checksum(&config->members);
     while (self->incarnation == 0)
         random_bytes(&self->incarnation, sizeof self->incarnation);
+    mutex_init(&self->mutex);
+    self->cluster_uuid = config->cluster_uuid;
 }
 
-void hello_make(struct hello *hello, const struct speaker *self, raft_id receiver, enum channel channel,
-                uint64_t connection)
+void speaker_fini(struct speaker *self)
+{
+    mutex_fini(&self->mutex);
+}
+
+void speaker_set_uuid(struct speaker *self, const struct cluster_uuid *uuid)
+{
+    mutex_lock(&self->mutex);
+    self->cluster_uuid = *uuid;
+    mutex_unlock(&self->mutex);
+}
+
+static struct cluster_uuid uuid_of(struct speaker *self)
+{
+    struct cluster_uuid uuid;
+
+    mutex_lock(&self->mutex);
+    uuid = self->cluster_uuid;
+    mutex_unlock(&self->mutex);
+    return uuid;
+}
+
+void hello_make(struct hello *hello, struct speaker *self, raft_id receiver, enum channel channel, uint64_t connection)
 {
     *hello = (struct hello){
         .version_lowest = VERSION_LOWEST,
         .version_highest = VERSION_HIGHEST,
-        .cluster_uuid = self->cluster_uuid,
+        .cluster_uuid = uuid_of(self),
         .sender = self->id,
         .receiver = receiver,
         .channel = channel,
@@ -32,8 +56,18 @@ void hello_make(struct hello *hello, const struct speaker *self, raft_id receive
         .connection = connection,
         .data_id = self->data_id,
         .members_checksum = self->members_checksum,
+        .rejoin_empty = self->rejoin_empty,
     };
     memcpy(hello->cluster_name, self->cluster_name, sizeof hello->cluster_name);
+}
+
+struct introduction hello_introduction(const struct hello *hello)
+{
+    return (struct introduction){
+        .data_id = hello->data_id,
+        .cluster_uuid = hello->cluster_uuid,
+        .rejoin_empty = hello->rejoin_empty,
+    };
 }
 
 /* Before all else: a version that we do not speak may mean something else by the other fields. */
@@ -47,17 +81,17 @@ static bool check_version(const struct hello *hello, uint32_t *version, struct m
     return true;
 }
 
-static bool check_cluster(const struct hello *hello, const struct speaker *self, struct mailraft_error *err)
+static bool check_cluster(const struct hello *hello, struct speaker *self, struct mailraft_error *err)
 {
     static const struct cluster_uuid NONE;
-    const struct cluster_uuid *theirs = &hello->cluster_uuid, *ours = &self->cluster_uuid;
+    const struct cluster_uuid *theirs = &hello->cluster_uuid, ours = uuid_of(self);
 
     if (strcmp(hello->cluster_name, self->cluster_name) != 0)
         return error_raise(err, &PROTOCOL_ERROR, "it belongs to the cluster \"%s\", we to \"%s\"", hello->cluster_name,
                            self->cluster_name);
     /* Whoever has not heard yet that the cluster was born is a member all the same. */
-    if (memcmp(theirs, ours, sizeof NONE) != 0 && memcmp(theirs, &NONE, sizeof NONE) != 0 &&
-        memcmp(ours, &NONE, sizeof NONE) != 0)
+    if (memcmp(theirs, &ours, sizeof NONE) != 0 && memcmp(theirs, &NONE, sizeof NONE) != 0 &&
+        memcmp(&ours, &NONE, sizeof NONE) != 0)
         return error_raise(err, &PROTOCOL_ERROR, "it belongs to another cluster of the name \"%s\": their uuids differ",
                            self->cluster_name);
     return true;
@@ -77,7 +111,7 @@ static bool check_ends(const struct hello *hello, const struct speaker *self, st
     return true;
 }
 
-bool hello_check(const struct hello *hello, const struct speaker *self, uint32_t *version, struct mailraft_error *err)
+bool hello_check(const struct hello *hello, struct speaker *self, uint32_t *version, struct mailraft_error *err)
 {
     if (!check_version(hello, version, err) || !check_cluster(hello, self, err) || !check_ends(hello, self, err))
         return false;

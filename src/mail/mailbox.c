@@ -7,11 +7,10 @@
 #include "mail/listener.h"
 #include "mail/writer.h"
 
-#define CREDIT_BYTES (256 * 1024)
+/* What a peer's readers may have on the pile. */
+static const size_t CREDIT_BYTES[CHANNEL_COUNT] = {[CHANNEL_URGENT] = 256 * 1024, [CHANNEL_BULK] = 1024 * 1024};
 
-/* The channels that we open. Those that others open to us are read, whichever they are. */
-static const enum channel OPENED[] = {CHANNEL_URGENT};
-#define OPENED_COUNT (sizeof OPENED / sizeof *OPENED)
+#define URGENT_BYTES (256 * 1024) /* that may wait in an outbox */
 
 struct mailbox {
     struct office office;
@@ -21,6 +20,12 @@ struct mailbox {
     int writer_count; /* those that run */
 };
 
+/* What may wait in an outbox. */
+static size_t outbox_bytes_max(const struct office *office, enum channel channel)
+{
+    return channel == CHANNEL_URGENT ? URGENT_BYTES : MAILBOX_BULK_BYTES + WIRE_BULK_BYTES_MAX(office->entry_bytes_max);
+}
+
 /* False only for want of descriptors; mailbox_free undoes what was done. */
 static bool furnish(struct office *office, struct mailraft_error *err)
 {
@@ -29,11 +34,12 @@ static bool furnish(struct office *office, struct mailraft_error *err)
     for (int i = 0; i < members->count; i++) {
         if (members->list[i].id == office->self.id)
             continue;
-        for (int channel = 0; channel < CHANNEL_COUNT; channel++)
-            office->credits[i][channel] = credit_new(CREDIT_BYTES);
-        for (size_t opened = 0; opened < OPENED_COUNT; opened++)
-            if ((office->outboxes[i][OPENED[opened]] = outbox_new(err)) == NULL)
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+            office->credits[i][channel] = credit_new(CREDIT_BYTES[channel]);
+            office->outboxes[i][channel] = outbox_new(outbox_bytes_max(office, (enum channel)channel), err);
+            if (office->outboxes[i][channel] == NULL)
                 return false;
+        }
     }
     return true;
 }
@@ -52,6 +58,7 @@ static struct mailbox *mailbox_new(const struct mailbox_config *config, struct p
     speaker_init(&office->self, config);
     office->pile = pile;
     office->log = log;
+    office->entry_bytes_max = config->entry_bytes_max;
     complaints_init(&office->complaints, log);
     if (furnish(office, err))
         return mailbox;
@@ -69,17 +76,19 @@ void mailbox_free(struct mailbox *mailbox)
             credit_free(mailbox->office.credits[i][channel]);
         }
     complaints_fini(&mailbox->office.complaints);
+    speaker_fini(&mailbox->office.self);
     bell_fini(&mailbox->office.stop);
     memory_free(mailbox);
 }
 
+/* The urgent channel's before the other's: elections are first at every peer's door. */
 static bool start_writers(struct mailbox *mailbox, struct mailraft_error *err)
 {
     struct office *office = &mailbox->office;
 
-    for (int i = 0; i < office->self.members.count; i++)
-        for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
-            if (office->outboxes[i][channel] == NULL)
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+        for (int i = 0; i < office->self.members.count; i++) {
+            if (office->outboxes[i][channel] == NULL) /* ourselves */
                 continue;
             if (!writer_start(&mailbox->writers[mailbox->writer_count], office, i, (enum channel)channel, err))
                 return false;
@@ -114,8 +123,18 @@ void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, con
     int position = members_find(&mailbox->office.self.members, to);
 
     assert(position >= 0 && to != mailbox->office.self.id);
-    assert(entries == NULL && channel == CHANNEL_URGENT);
-    outbox_send(mailbox->office.outboxes[position][channel], wire_write_message(message, droppable));
+    assert(entries == NULL || channel == CHANNEL_BULK);
+    outbox_send(mailbox->office.outboxes[position][channel], wire_write_message(message, entries, droppable));
+}
+
+uint64_t mailbox_incarnation(const struct mailbox *mailbox)
+{
+    return mailbox->office.self.incarnation;
+}
+
+void mailbox_set_uuid(struct mailbox *mailbox, const struct cluster_uuid *uuid)
+{
+    speaker_set_uuid(&mailbox->office.self, uuid);
 }
 
 static void close_credits(struct office *office)

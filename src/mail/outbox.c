@@ -7,6 +7,7 @@
 
 struct outbox {
     struct bell bell;
+    size_t bytes_max;
 
     struct mutex mutex; /* guards what follows, and every call on the stream but the writer's poll and its reading */
     struct frame *first;
@@ -17,7 +18,7 @@ struct outbox {
     struct mailraft_error failure; /* of the stream, which is of no more use then; class NULL: it works */
 };
 
-struct outbox *outbox_new(struct mailraft_error *err)
+struct outbox *outbox_new(size_t bytes_max, struct mailraft_error *err)
 {
     struct outbox *outbox = memory_new(sizeof *outbox);
 
@@ -25,6 +26,7 @@ struct outbox *outbox_new(struct mailraft_error *err)
         memory_free(outbox);
         return NULL;
     }
+    outbox->bytes_max = bytes_max;
     mutex_init(&outbox->mutex);
     outbox->end = &outbox->first;
     return outbox;
@@ -40,7 +42,7 @@ static void remove_frame(struct outbox *outbox, struct frame **at)
         outbox->end = at;
     outbox->bytes -= frame->size;
     outbox->droppable -= frame->droppable;
-    memory_free(frame);
+    frame_free(frame);
 }
 
 void outbox_free(struct outbox *outbox)
@@ -90,7 +92,7 @@ static bool drop_oldest(struct outbox *outbox)
 
 static bool is_over(const struct outbox *outbox)
 {
-    return outbox->bytes > OUTBOX_BYTES_MAX || (outbox->stream == NULL && outbox->droppable > OUTBOX_UNCONNECTED_MAX);
+    return outbox->bytes > outbox->bytes_max || (outbox->stream == NULL && outbox->droppable > OUTBOX_UNCONNECTED_MAX);
 }
 
 /* The mutex is held. Sends what the socket takes at once. */
@@ -98,15 +100,16 @@ static void flush(struct outbox *outbox)
 {
     while (outbox->first != NULL && outbox->stream != NULL && outbox->failure.class == NULL) {
         struct frame *frame = outbox->first;
-        size_t written;
+        struct iovec parts[FRAME_PARTS_MAX];
+        size_t count, written, rest = frame_rest(frame, parts, &count);
 
-        if (!stream_write_some(outbox->stream, frame->bytes + frame->sent, frame->size - frame->sent, &written,
-                               &outbox->failure))
+        if (!stream_write_parts(outbox->stream, parts, count, &written, &outbox->failure))
             return;
         frame->sent += written;
-        if (frame->sent < frame->size)
+        if (written < rest)
             return;
-        remove_frame(outbox, &outbox->first);
+        if (frame->sent == frame->size)
+            remove_frame(outbox, &outbox->first);
     }
 }
 

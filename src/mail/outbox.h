@@ -4,9 +4,9 @@
  *            socket.
  * Sending never waits: it tries the socket at once, and what does not fit stays for the writer. Nobody blocks while
  *            holding the mutex.
- * Bounds:    OUTBOX_BYTES_MAX, and without a connection the newest OUTBOX_UNCONNECTED_MAX droppable frames. Above that
- *            the oldest droppable frame goes that was not begun. Frames that are not droppable are never dropped: who
- *            sends them bounds them.
+ * Bounds:    as many bytes as outbox_new was told, and without a connection the newest OUTBOX_UNCONNECTED_MAX droppable
+ *            frames. Above that the oldest droppable frame goes that was not begun. Frames that are not droppable are
+ *            never dropped: who sends them bounds them.
  * Delivery:  when a connection ends, the frame that was begun and all droppable ones go with it. */
 #ifndef MAIL_OUTBOX_H
 #define MAIL_OUTBOX_H
@@ -14,12 +14,12 @@
 #include "mail/stream.h"
 #include "mail/wire.h"
 
-#define OUTBOX_BYTES_MAX (256 * 1024)
 #define OUTBOX_UNCONNECTED_MAX 16
 
 struct outbox;
 
-struct outbox *outbox_new(struct mailraft_error *err);
+/* bytes_max: of all frames that wait, entries included. SERVER_ERROR where no descriptor is left. */
+struct outbox *outbox_new(size_t bytes_max, struct mailraft_error *err);
 void outbox_free(struct outbox *outbox); /* not while it is open; NULL is fine */
 
 void outbox_send(struct outbox *outbox, struct frame *frame); /* takes the frame */

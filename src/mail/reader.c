@@ -13,6 +13,7 @@ struct reader {
     struct arrival *arrival;
     struct office *office;
     struct credit *credit;
+    struct wire_rules rules; /* of what may come */
     uint8_t *buffer;
     size_t buffer_bytes;
 };
@@ -20,7 +21,7 @@ struct reader {
 /* Hears the hello of whoever connected, and answers it. */
 static bool greet(struct arrival *arrival, struct hello *theirs, struct mailraft_error *err)
 {
-    const struct speaker *self = &arrival->office->self;
+    struct speaker *self = &arrival->office->self;
     int64_t deadline_us = clock_now_us() + HANDSHAKE_US;
     struct hello ours;
     uint32_t version;
@@ -36,48 +37,74 @@ static bool greet(struct arrival *arrival, struct hello *theirs, struct mailraft
     return true;
 }
 
+/* What of the heap a letter keeps. */
+static size_t cost_of(const struct letter *letter)
+{
+    const struct batch *entries = letter->entries;
+
+    return sizeof *letter + (entries == NULL ? 0 : entries->bytes + entries->count * sizeof *entries->list[0]);
+}
+
 /* Puts a letter on the server's pile as soon as there is credit for it. False when the mailbox stops, which last words
  * (DISCONNECTED) do not wait for. */
 static bool deliver(struct reader *reader, struct letter *letter)
 {
-    bool good = credit_take(reader->credit, sizeof *letter);
+    size_t cost = cost_of(letter);
+    bool good = credit_take(reader->credit, cost);
 
     if (good) {
         letter->credit = reader->credit;
-        letter->credit_bytes = sizeof *letter;
+        letter->credit_bytes = cost;
     }
     letter->link = reader->arrival->link;
     pile_put(reader->office->pile, LANE_INNER, letter);
     return good;
 }
 
-/* The next frame's body, in the buffer. */
-static bool read_frame(struct reader *reader, size_t *size, struct mailraft_error *err)
+/* The next size bytes, in the buffer. It grows as they come, to twice what has come at most: what somebody announces
+ * costs us no more than it costs to send it. */
+static bool fill_buffer(struct reader *reader, size_t size, struct mailraft_error *err)
 {
-    struct stream *stream = reader->arrival->stream;
+    size_t got = 0;
+
+    while (got < size) {
+        size_t upto;
+
+        if (got == reader->buffer_bytes) {
+            reader->buffer_bytes = size < 2 * got ? size : 2 * got;
+            reader->buffer = memory_resize(reader->buffer, reader->buffer_bytes);
+        }
+        upto = size < reader->buffer_bytes ? size : reader->buffer_bytes;
+        if (!stream_read_full(reader->arrival->stream, reader->buffer + got, upto - got, CLOCK_NEVER, NULL, err))
+            return false;
+        got = upto;
+    }
+    return true;
+}
+
+/* The next frame's body, in the buffer. */
+static bool read_frame(struct reader *reader, struct wire_sizes *sizes, struct mailraft_error *err)
+{
     uint8_t head[WIRE_HEAD_BYTES];
 
-    if (!stream_read_full(stream, head, sizeof head, CLOCK_NEVER, NULL, err) ||
-        !wire_read_head(head, WIRE_URGENT_BYTES_MAX, size, err))
-        return false;
-    if (*size > reader->buffer_bytes) {
-        reader->buffer = memory_resize(reader->buffer, *size);
-        reader->buffer_bytes = *size;
-    }
-    return stream_read_full(stream, reader->buffer, *size, CLOCK_NEVER, NULL, err);
+    return stream_read_full(reader->arrival->stream, head, sizeof head, CLOCK_NEVER, NULL, err) &&
+           wire_read_head(head, &reader->rules, sizes, err) &&
+           fill_buffer(reader, sizes->message + sizes->entries, err);
 }
 
 static bool read_message(struct reader *reader, struct mailraft_error *err)
 {
     struct letter *letter;
     struct message message;
-    size_t size;
+    struct batch *entries;
+    struct wire_sizes sizes;
 
-    if (!read_frame(reader, &size, err) ||
-        !wire_read_message(reader->buffer, size, reader->arrival->link.peer, &message, err))
+    if (!read_frame(reader, &sizes, err) ||
+        !wire_read_message(reader->buffer, &sizes, &reader->rules, &message, &entries, err))
         return false;
     letter = letter_new(LETTER_MESSAGE);
     letter->message = message;
+    letter->entries = entries;
     return deliver(reader, letter) || error_raise(err, &NETWORK_ERROR, "we are stopping");
 }
 
@@ -88,17 +115,17 @@ static void converse(struct arrival *arrival, const struct hello *hello, struct 
         .arrival = arrival,
         .office = arrival->office,
         .credit = arrival->office->credits[arrival->position][hello->channel],
+        .rules = wire_rules_of(hello->sender, (enum channel)hello->channel, arrival->office->entry_bytes_max),
         .buffer = memory_new(BUFFER_BYTES),
         .buffer_bytes = BUFFER_BYTES,
     };
     struct outbox *outbox = arrival->office->outboxes[arrival->position][hello->channel];
     struct letter *connected = letter_new(LETTER_CONNECTED);
 
-    connected->hello.data_id = hello->data_id;
+    connected->hello = hello_introduction(hello);
     deliver(&reader, connected);
     arrivals_replace(arrival);
-    if (outbox != NULL)
-        outbox_nudge(outbox); /* the peer runs: our own connection need not wait for its turn */
+    outbox_nudge(outbox); /* the peer runs: our own connection need not wait for its turn */
     while (read_message(&reader, err))
         ;
     deliver(&reader, letter_new(LETTER_DISCONNECTED));

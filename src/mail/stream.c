@@ -216,18 +216,27 @@ bool stream_read_full(struct stream *stream, void *bytes, size_t size, int64_t d
     return true;
 }
 
-bool stream_write_some(struct stream *stream, const void *bytes, size_t size, size_t *written,
-                       struct mailraft_error *err)
+bool stream_write_parts(struct stream *stream, struct iovec *parts, size_t count, size_t *written,
+                        struct mailraft_error *err)
 {
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     ssize_t sent;
 
     do
-        sent = send(stream->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = sendmsg(stream->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     *written = sent > 0 ? (size_t)sent : 0;
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         return error_raise_os(err, &NETWORK_ERROR, "it broke");
     return true;
+}
+
+bool stream_write_some(struct stream *stream, const void *bytes, size_t size, size_t *written,
+                       struct mailraft_error *err)
+{
+    struct iovec part = {(void *)bytes, size}; /* which is only read */
+
+    return stream_write_parts(stream, &part, 1, written, err);
 }
 
 bool stream_check_silent(struct stream *stream, struct mailraft_error *err)

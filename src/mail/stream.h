@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/member.h"
 #include "mail/bell.h"
@@ -52,6 +53,9 @@ bool stream_read_full(struct stream *stream, void *bytes, size_t size, int64_t d
 /* Writes as much as the socket takes without waiting, perhaps nothing. */
 bool stream_write_some(struct stream *stream, const void *bytes, size_t size, size_t *written,
                        struct mailraft_error *err);
+/* The same of bytes that stand in `count` pieces, at most IOV_MAX. */
+bool stream_write_parts(struct stream *stream, struct iovec *parts, size_t count, size_t *written,
+                        struct mailraft_error *err);
 
 /* For a stream on which nothing more is to come: false when it has ended, failed, or brought bytes after all. */
 bool stream_check_silent(struct stream *stream, struct mailraft_error *err);

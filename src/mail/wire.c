@@ -11,6 +11,19 @@
 
 #define FLAG_DROPPABLE 1u
 
+const struct wire_rules WIRE_HELLO_RULES = {.sender = NO_ONE, .frame_bytes_max = WIRE_HELLO_BYTES_MAX};
+
+struct wire_rules wire_rules_of(raft_id sender, enum channel channel, size_t entry_bytes_max)
+{
+    if (channel == CHANNEL_URGENT)
+        return (struct wire_rules){.sender = sender, .frame_bytes_max = WIRE_URGENT_BYTES_MAX};
+    return (struct wire_rules){
+        .sender = sender,
+        .frame_bytes_max = WIRE_BULK_BYTES_MAX(entry_bytes_max),
+        .entry_bytes_max = entry_bytes_max,
+    };
+}
+
 /* What protobuf-c unpacks into: a message and what hangs on it live on the reader's stack, so that no bytes from
  * outside make us allocate, and no path can leak. A message that needs more is refused as one that does not decode. */
 struct arena {
@@ -36,26 +49,42 @@ static void arena_free(void *context, void *memory) /* the whole of it goes at o
     (void)memory;
 }
 
-static struct frame *frame_pack(const Mailraft__RaftMessage *packet, bool droppable)
+static struct frame *frame_pack(const Mailraft__RaftMessage *packet, const struct batch *entries, bool droppable)
 {
     size_t packed = mailraft__raft_message__get_packed_size(packet);
-    size_t size = WIRE_HEAD_BYTES + packed;
-    struct frame *frame = memory_new(sizeof *frame + size);
+    struct frame *frame = frame_new(WIRE_HEAD_BYTES + packed, entries, droppable);
 
-    frame->droppable = droppable;
-    frame->size = size;
-    bytes_put_u32(frame->bytes, (uint32_t)(size - 4));
+    assert(frame->size <= UINT32_MAX);
+    bytes_put_u32(frame->bytes, (uint32_t)(frame->size - 4));
     bytes_put_u32(frame->bytes + 4, (uint32_t)packed);
     bytes_put_u32(frame->bytes + 8, droppable ? FLAG_DROPPABLE : 0);
     mailraft__raft_message__pack(packet, frame->bytes + WIRE_HEAD_BYTES);
     return frame;
 }
 
-struct frame *wire_write_message(const struct message *message, bool droppable)
+static bool is_none(const struct data_id *data_id)
 {
+    static const struct data_id NONE;
+
+    return memcmp(data_id, &NONE, sizeof NONE) == 0;
+}
+
+static void assert_entries_fit(const struct message *message, const struct batch *entries)
+{
+    size_t count = entries != NULL ? entries->count : 0;
+
+    assert(count == message->entry_count);
+    assert(count == 0 || message->type_of_message == REQUEST_APPEND_ENTRIES);
+    assert(count == 0 || entries->list[0]->index == message->prev_index + 1);
+}
+
+struct frame *wire_write_message(const struct message *message, const struct batch *entries, bool droppable)
+{
+    struct data_id data_id = message->data_id; /* protobuf-c wants a pointer to what is not const */
     Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
 
     assert(message->type_of_message > HELLO && message->type_of_message <= MESSAGE_TYPE_LAST);
+    assert_entries_fit(message, entries);
     packet.type_of_message = message->type_of_message;
     packet.curr_term = message->curr_term;
     packet.server_id = message->server_id;
@@ -71,7 +100,18 @@ struct frame *wire_write_message(const struct message *message, bool droppable)
     packet.refusal = message->refusal;
     packet.refusal_detail = message->refusal_detail;
     packet.round_trip_max_us = message->round_trip_max_us;
-    return frame_pack(&packet, droppable);
+    if (!is_none(&data_id))
+        packet.data_id = (ProtobufCBinaryData){DATA_ID_SIZE, data_id.bytes};
+    packet.entry_count = message->entry_count;
+    packet.time_us = (uint64_t)message->time_us;
+    packet.match_index = message->match_index;
+    packet.rejected_index = message->rejected_index;
+    packet.conflict_term = message->conflict_term;
+    packet.conflict_index = message->conflict_index;
+    packet.request_incarnation = message->request_incarnation;
+    packet.request_connection = message->request_connection;
+    packet.request_channel = message->request_channel;
+    return frame_pack(&packet, entries, droppable);
 }
 
 struct frame *wire_write_hello(const struct hello *hello)
@@ -91,30 +131,32 @@ struct frame *wire_write_hello(const struct hello *hello)
     hello_packet.connection = said.connection;
     hello_packet.data_id = (ProtobufCBinaryData){sizeof said.data_id.bytes, said.data_id.bytes};
     hello_packet.members_checksum = said.members_checksum;
+    hello_packet.rejoin_empty = said.rejoin_empty;
     packet.type_of_message = HELLO;
     packet.server_id = said.sender;
     packet.hello = &hello_packet;
-    return frame_pack(&packet, false);
+    return frame_pack(&packet, NULL, false);
 }
 
-bool wire_read_head(const uint8_t *head, size_t frame_bytes_max, size_t *body_bytes, struct mailraft_error *err)
+bool wire_read_head(const uint8_t *head, const struct wire_rules *rules, struct wire_sizes *sizes,
+                    struct mailraft_error *err)
 {
     uint32_t follow = bytes_get_u32(head);
     uint32_t packed = bytes_get_u32(head + 4);
     uint32_t flags = bytes_get_u32(head + 8);
 
-    if (follow > frame_bytes_max - 4)
+    if (follow > rules->frame_bytes_max - 4)
         return error_raise(err, &PROTOCOL_ERROR, "a frame of %" PRIu64 " bytes is over the limit of %zu",
-                           (uint64_t)follow + 4, frame_bytes_max);
+                           (uint64_t)follow + 4, rules->frame_bytes_max);
     if (follow < WIRE_HEAD_BYTES - 4 || packed > follow - (WIRE_HEAD_BYTES - 4))
         return error_raise(err, &PROTOCOL_ERROR, "a frame's lengths contradict each other: %" PRIu32 " and %" PRIu32,
                            follow, packed);
-    if (packed < follow - (WIRE_HEAD_BYTES - 4))
-        return error_raise(err, &PROTOCOL_ERROR, "a frame carries %" PRIu32 " bytes of entries; no type has any",
-                           follow - (WIRE_HEAD_BYTES - 4) - packed);
     if ((flags & ~FLAG_DROPPABLE) != 0)
         return error_raise(err, &PROTOCOL_ERROR, "a frame has the unknown flags %#" PRIx32, flags);
-    *body_bytes = packed;
+    *sizes = (struct wire_sizes){packed, follow - (WIRE_HEAD_BYTES - 4) - packed};
+    if (sizes->entries > 0 && rules->entry_bytes_max == 0)
+        return error_raise(err, &PROTOCOL_ERROR, "a frame carries %zu bytes of entries where none may be",
+                           sizes->entries);
     return true;
 }
 
@@ -147,6 +189,11 @@ static bool check_numbers(const Mailraft__RaftMessage *packet, struct mailraft_e
         {"last_log_term", packet->last_log_term},
         {"commit_index", packet->commit_index},
         {"round", packet->round},
+        {"time_us", packet->time_us},
+        {"match_index", packet->match_index},
+        {"rejected_index", packet->rejected_index},
+        {"conflict_term", packet->conflict_term},
+        {"conflict_index", packet->conflict_index},
     };
 
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -155,6 +202,11 @@ static bool check_numbers(const Mailraft__RaftMessage *packet, struct mailraft_e
                                numbers[i].value);
     if (packet->refusal > REFUSAL_LAST)
         return error_raise(err, &PROTOCOL_ERROR, "a message has an unknown refusal: %" PRIu32, packet->refusal);
+    if (packet->request_channel >= CHANNEL_COUNT)
+        return error_raise(err, &PROTOCOL_ERROR, "a message names an unknown channel: %" PRIu32,
+                           packet->request_channel);
+    if (packet->data_id.len != 0 && packet->data_id.len != DATA_ID_SIZE)
+        return error_raise(err, &PROTOCOL_ERROR, "a message's data id has %zu bytes", packet->data_id.len);
     return true;
 }
 
@@ -169,14 +221,8 @@ static bool check_message(const Mailraft__RaftMessage *packet, raft_id sender, s
     return check_numbers(packet, err);
 }
 
-bool wire_read_message(const uint8_t *body, size_t size, raft_id sender, struct message *message,
-                       struct mailraft_error *err)
+static void take_message(struct message *message, const Mailraft__RaftMessage *packet)
 {
-    struct arena arena;
-    const Mailraft__RaftMessage *packet = packet_unpack(&arena, body, size, err);
-
-    if (packet == NULL || !check_message(packet, sender, err))
-        return false;
     *message = (struct message){
         .type_of_message = packet->type_of_message,
         .curr_term = packet->curr_term,
@@ -190,10 +236,73 @@ bool wire_read_message(const uint8_t *body, size_t size, raft_id sender, struct 
         .prev_index = packet->prev_index,
         .prev_term = packet->prev_term,
         .commit_index = packet->commit_index,
+        .entry_count = packet->entry_count,
         .round_trip_max_us = packet->round_trip_max_us,
+        .time_us = (int64_t)packet->time_us,
         .entries_appended = packet->entries_appended,
+        .match_index = packet->match_index,
+        .rejected_index = packet->rejected_index,
+        .conflict_term = packet->conflict_term,
+        .conflict_index = packet->conflict_index,
+        .request_incarnation = packet->request_incarnation,
+        .request_connection = packet->request_connection,
+        .request_channel = packet->request_channel,
         .round = packet->round,
     };
+    if (packet->data_id.len == DATA_ID_SIZE)
+        memcpy(message->data_id.bytes, packet->data_id.data, DATA_ID_SIZE);
+}
+
+/* Whether the entries, which follow one another, go on where their message says, in terms that it can know of. */
+static bool check_entries(const struct message *message, const struct batch *entries, struct mailraft_error *err)
+{
+    const struct entry *first = entries->list[0], *last = entries->list[entries->count - 1];
+
+    if (message->type_of_message != REQUEST_APPEND_ENTRIES)
+        return error_raise(err, &PROTOCOL_ERROR, "a %s carries entries", message_type_name(message->type_of_message));
+    if (entries->count != message->entry_count)
+        return error_raise(err, &PROTOCOL_ERROR, "a message tells of %" PRIu32 " entries and carries %zu",
+                           message->entry_count, entries->count);
+    if (first->index != message->prev_index + 1)
+        return error_raise(err, &PROTOCOL_ERROR, "the entries behind %" PRIu64 " begin with %" PRIu64,
+                           message->prev_index, first->index);
+    if (first->term < message->prev_term || last->term > message->curr_term)
+        return error_raise(err, &PROTOCOL_ERROR,
+                           "entries of the terms %" PRIu64 " to %" PRIu64 " stand behind one of %" PRIu64
+                           " in a message of %" PRIu64,
+                           first->term, last->term, message->prev_term, message->curr_term);
+    return true;
+}
+
+/* NULL where they do not decode, or are not those that the message tells of. */
+static struct batch *read_entries(const uint8_t *bytes, size_t size, const struct wire_rules *rules,
+                                  const struct message *message, struct mailraft_error *err)
+{
+    struct batch *entries = batch_decode(bytes, size, rules->entry_bytes_max, err);
+
+    if (entries == NULL || check_entries(message, entries, err))
+        return entries;
+    batch_free(entries);
+    return NULL;
+}
+
+bool wire_read_message(const uint8_t *body, const struct wire_sizes *sizes, const struct wire_rules *rules,
+                       struct message *message, struct batch **entries, struct mailraft_error *err)
+{
+    struct arena arena;
+    const Mailraft__RaftMessage *packet = packet_unpack(&arena, body, sizes->message, err);
+
+    *entries = NULL;
+    if (packet == NULL || !check_message(packet, rules->sender, err))
+        return false;
+    take_message(message, packet);
+    if (sizes->entries > 0) {
+        *entries = read_entries(body + sizes->message, sizes->entries, rules, message, err);
+        return *entries != NULL;
+    }
+    if (message->entry_count > 0)
+        return error_raise(err, &PROTOCOL_ERROR, "a message tells of %" PRIu32 " entries and carries none",
+                           message->entry_count);
     return true;
 }
 
@@ -235,6 +344,7 @@ bool wire_read_hello(const uint8_t *body, size_t size, struct hello *hello, stru
         .incarnation = said->incarnation,
         .connection = said->connection,
         .members_checksum = said->members_checksum,
+        .rejoin_empty = said->rejoin_empty,
     };
     strcpy(hello->cluster_name, said->cluster_name);
     memcpy(hello->cluster_uuid.bytes, said->cluster_uuid.data, CLUSTER_UUID_SIZE);

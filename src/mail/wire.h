@@ -4,38 +4,53 @@
  *     4   u32  bytes of RaftMessage
  *     8   u32  flags; bit 0: droppable. The others are 0
  *     12       RaftMessage (raft_message.proto)
- *              entries: what is left. No type carries any so far
+ *              entries (base/entry.h), one after the other: what is left. Only REQUEST_APPEND_ENTRIES has any, and only
+ *              on the bulk channel
  *
- * What comes from outside is checked here as far as its form goes: lengths, ranges, types; who says it and whether it
- * makes sense is for others. PROTOCOL_ERROR for what does not pass, and UNEXPECTED_MESSAGE_ERROR for a type that has
- * no place there. Reading allocates nothing. */
+ * What comes from outside is checked here as far as its form goes: lengths, ranges, types, and whether entries continue
+ * the log where their message says; who says it and whether it makes sense is for others. PROTOCOL_ERROR for what does
+ * not pass, and UNEXPECTED_MESSAGE_ERROR for a type that has no place there. Reading a message allocates nothing but its
+ * entries. */
 #ifndef MAIL_WIRE_H
 #define MAIL_WIRE_H
 
+#include "mail/frame.h"
 #include "mail/hello.h"
 
 #define WIRE_HEAD_BYTES 12
 #define WIRE_URGENT_BYTES_MAX (64 * 1024) /* of a whole frame */
 #define WIRE_HELLO_BYTES_MAX 4096         /* the same: whoever has not said who it is gets little of our memory */
 
-struct frame { /* one that is to be sent */
-    struct frame *next; /* the outbox's */
-    size_t sent;        /* the outbox's: so many of its bytes have left */
-    bool droppable;
-    size_t size;
-    uint8_t bytes[];
+/* The same: 64 KiB of entries or one larger one, behind a head and a RaftMessage. */
+#define WIRE_BULK_BYTES_MAX(entry_bytes_max) (64 * 1024 + (entry_bytes_max) + 1024)
+
+struct wire_rules { /* what a connection may bring */
+    raft_id sender;         /* whose it is */
+    size_t frame_bytes_max; /* of a whole frame */
+    size_t entry_bytes_max; /* of one entry; 0: there are none here */
 };
 
-/* Freed with memory_free. */
-struct frame *wire_write_message(const struct message *message, bool droppable);
+struct wire_sizes { /* of what follows a head */
+    size_t message;
+    size_t entries; /* behind the message */
+};
+
+/* What a member may say after its hello. entry_bytes_max: on the bulk channel. */
+struct wire_rules wire_rules_of(raft_id sender, enum channel channel, size_t entry_bytes_max);
+extern const struct wire_rules WIRE_HELLO_RULES;
+
+/* Freed with frame_free. entries: as many as the message tells, from the one after its prev_index on; borrowed, and NULL
+ * where there are none. */
+struct frame *wire_write_message(const struct message *message, const struct batch *entries, bool droppable);
 struct frame *wire_write_hello(const struct hello *hello);
 
-/* The first WIRE_HEAD_BYTES of a frame. *body_bytes: what follows them. frame_bytes_max: of the whole frame. */
-bool wire_read_head(const uint8_t *head, size_t frame_bytes_max, size_t *body_bytes, struct mailraft_error *err);
+/* The first WIRE_HEAD_BYTES of a frame. */
+bool wire_read_head(const uint8_t *head, const struct wire_rules *rules, struct wire_sizes *sizes,
+                    struct mailraft_error *err);
 
-/* The rest of it. sender: whose connection it came over. */
-bool wire_read_message(const uint8_t *body, size_t size, raft_id sender, struct message *message,
-                       struct mailraft_error *err);
+/* The rest of it. *entries: the caller's from here on; NULL: it has none, or it is refused. */
+bool wire_read_message(const uint8_t *body, const struct wire_sizes *sizes, const struct wire_rules *rules,
+                       struct message *message, struct batch **entries, struct mailraft_error *err);
 bool wire_read_hello(const uint8_t *body, size_t size, struct hello *hello, struct mailraft_error *err);
 
 #endif

@@ -24,29 +24,29 @@ static struct stream *dial(struct writer *writer, struct mailraft_error *err)
     return stream;
 }
 
-static bool shake_hands(struct writer *writer, struct stream *stream, struct mailraft_error *err)
+static bool shake_hands(struct writer *writer, struct stream *stream, struct hello *theirs, struct mailraft_error *err)
 {
     struct office *office = writer->office;
     int64_t deadline_us = clock_now_us() + HANDSHAKE_US;
-    struct hello ours, theirs;
+    struct hello ours;
     uint32_t version;
 
     hello_make(&ours, &office->self, writer->peer->id, writer->channel, ++writer->connection);
     if (!handshake_say(stream, &ours, err))
         return false;
-    if (!handshake_hear(stream, &theirs, deadline_us, &office->stop, err))
+    if (!handshake_hear(stream, theirs, deadline_us, &office->stop, err))
         return error_prefix(err, "no answer to our hello");
-    return hello_check(&theirs, &office->self, &version, err) && hello_check_answer(&theirs, &ours, err);
+    return hello_check(theirs, &office->self, &version, err) && hello_check_answer(theirs, &ours, err);
 }
 
-/* A connection on which the peer has said its hello. */
-static struct stream *reach(struct writer *writer, struct mailraft_error *err)
+/* A connection on which the peer has said its hello, theirs. */
+static struct stream *reach(struct writer *writer, struct hello *theirs, struct mailraft_error *err)
 {
     struct stream *stream;
 
     err->class = NULL;
     stream = dial(writer, err);
-    if (stream == NULL || shake_hands(writer, stream, err))
+    if (stream == NULL || shake_hands(writer, stream, theirs, err))
         return stream;
     stream_close(stream);
     return NULL;
@@ -74,17 +74,44 @@ static bool serve_once(struct writer *writer, struct stream *stream, bool *waiti
     return fds[2].revents == 0;
 }
 
+/* About the connection that is open, or was until now. theirs: NULL where the kind has no hello. */
+static void put_letter(struct writer *writer, enum letter_kind kind, const struct hello *theirs)
+{
+    struct letter *letter = letter_new(kind);
+
+    letter->link = (struct link){
+        .peer = writer->peer->id,
+        .channel = writer->channel,
+        .incarnation = writer->office->self.incarnation,
+        .connection = writer->connection,
+    };
+    if (theirs != NULL)
+        letter->hello = hello_introduction(theirs);
+    pile_put(writer->office->pile, LANE_INNER, letter);
+}
+
+/* "Connected to 2 at host:port", and for what ended or failed ": " and the reason. Of the bulk channel at debug. */
+static void tell(const struct writer *writer, enum log_level level, const char *what, const struct mailraft_error *err)
+{
+    bool bulk = writer->channel == CHANNEL_BULK;
+
+    log_put(writer->office->log, bulk ? LOG_DEBUG : level, "%s %" PRId32 " at %s%s%s%s", what, writer->peer->id,
+            writer->name, err != NULL ? ": " : "", err != NULL ? err->message : "", bulk ? " channel=bulk" : "");
+}
+
 /* Serves a connection to its end. */
-static void serve(struct writer *writer, struct stream *stream, struct mailraft_error *err)
+static void serve(struct writer *writer, struct stream *stream, const struct hello *theirs, struct mailraft_error *err)
 {
     bool waiting = true; /* what came while there was no connection */
 
     err->class = NULL;
+    put_letter(writer, LETTER_REACHED, theirs);
     outbox_open(writer->outbox, stream);
-    log_info(writer->office->log, "Connected to %" PRId32 " at %s", writer->peer->id, writer->name);
+    tell(writer, LOG_INFO, "Connected to", NULL);
     while (serve_once(writer, stream, &waiting, err))
         ;
     outbox_close(writer->outbox);
+    put_letter(writer, LETTER_LOST, NULL);
 }
 
 /* At info or warn when it is news, and at debug when it is the same as before. */
@@ -96,8 +123,7 @@ static void tell_unreached(struct writer *writer, const struct mailraft_error *e
     writer->told_file = err->file;
     writer->told_line = err->line;
     writer->told_errno = err->os_errno;
-    log_put(writer->office->log, level, "Can't reach %" PRId32 " at %s: %s", writer->peer->id, writer->name,
-            err->message);
+    tell(writer, level, "Can't reach", err);
 }
 
 static void tell_lost(struct writer *writer, const struct mailraft_error *err)
@@ -106,15 +132,15 @@ static void tell_lost(struct writer *writer, const struct mailraft_error *err)
         complaints_tell(&writer->office->complaints, err, "Closed the connection to %" PRId32 " at %s",
                         writer->peer->id, writer->name);
     else
-        log_info(writer->office->log, "Lost connection to %" PRId32 " at %s: %s", writer->peer->id, writer->name,
-                 err->message);
+        tell(writer, LOG_INFO, "Lost connection to", err);
 }
 
 /* Connects, and serves the connection until it ends. */
 static void attempt(struct writer *writer)
 {
     struct mailraft_error err;
-    struct stream *stream = reach(writer, &err);
+    struct hello theirs;
+    struct stream *stream = reach(writer, &theirs, &err);
     int64_t reached_us = clock_now_us();
 
     if (stream == NULL) {
@@ -123,7 +149,7 @@ static void attempt(struct writer *writer)
         return;
     }
     writer->told_file = NULL;
-    serve(writer, stream, &err);
+    serve(writer, stream, &theirs, &err);
     stream_close(stream);
     if (err.class != NULL)
         tell_lost(writer, &err);

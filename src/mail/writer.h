@@ -2,7 +2,10 @@
  * jittered backoff, and sends what the outbox could not send at once. Nobody but it opens and closes that socket.
  *
  * What it says: "Connected to 2 at host:port" and "Lost connection to 2 at host:port: reason" each time, and once,
- * until the peer is reached or the reason is another, "Can't reach 2 at host:port: reason". */
+ * until the peer is reached or the reason is another, "Can't reach 2 at host:port: reason". Of the bulk channel all of
+ * it is told at debug, with channel=bulk: one line a peer is enough for an operator.
+ * What it puts on the server's pile: LETTER_REACHED before anything leaves over a connection, and LETTER_LOST when
+ * nothing more does: one pair a connection at most, which needs no credit. */
 #ifndef MAIL_WRITER_H
 #define MAIL_WRITER_H
 

@@ -179,26 +179,17 @@ Test(arrivals, a_number_that_was_seen_once_keeps_nobody_out_when_it_is_gone)
 
 Test(arrivals, hears_both_channels_of_a_peer_side_by_side)
 {
-    struct hello bulk = post_hello(1), theirs;
-    struct letter *letter;
     int urgent, other;
 
     post_start(1);
     urgent = post_call(1);
     post_await_link(1, LETTER_CONNECTED, 1);
-    bulk.channel = CHANNEL_BULK;
-    other = post_call_with(&bulk);
-    cr_assert(post_hear_hello(other, &theirs));
-    cr_assert_eq(theirs.channel, (uint32_t)CHANNEL_BULK);
-    letter = post_take(1, LETTER_CONNECTED);
-    cr_assert_eq(letter->link.channel, CHANNEL_BULK);
-    letter_free(letter);
+    other = post_call_bulk(1);
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_CONNECTED));
     post_say_round(urgent, 3);
     cr_assert_eq(post_await_message(1), 3u);
     post_say_round(other, 4);
-    letter = post_take(1, LETTER_MESSAGE);
-    cr_assert_eq(letter->link.channel, CHANNEL_BULK);
-    letter_free(letter);
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_MESSAGE));
     close(urgent);
     close(other);
 }
@@ -291,7 +282,7 @@ Test(arrivals, let_a_member_in_while_a_crowd_of_silent_strangers_is_never_smalle
     cr_assert(thread_start(&crowd.thread, "crowd", crowd_main, &crowd, &err), "%s", err.message);
     post_await_lines(1, ": no complete hello before 63 others came level=warn", 1);
     post_start(2);
-    post_await_lines(2, "Connected to 1 at ", 1); /* whose writer waits one second for an answer, as any does */
+    post_await_connected(2, 1, 1); /* whose writer waits one second for an answer, as any does */
     crowd.ended = true;
     thread_join(&crowd.thread);
 }

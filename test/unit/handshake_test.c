@@ -69,7 +69,7 @@ static void say_too_little(void)
 
     cr_assert(stream_write_some(caller, frame->bytes, frame->size - 1, &written, &err), "%s", err.message);
     cr_assert_eq(written, frame->size - 1);
-    memory_free(frame);
+    frame_free(frame);
 }
 
 Test(handshake, waits_for_the_end_of_a_hello_no_longer_than_it_may)

@@ -21,7 +21,7 @@ Test(mailbox, carries_messages_both_ways)
     letter_free(post_take(2, LETTER_CONNECTED));
     cr_assert_eq(post_await_message(2), 5u);
     cr_assert_eq(post_await_message(1), 6u);
-    post_await_lines(1, "Connected to 2 at 127.0.0.1:", 1);
+    post_await_connected(1, 2, 1);
     for (uint64_t round = 7; round < 1000; round++) {
         post_send(1, 2, round);
         cr_assert_eq(post_await_message(2), round);
@@ -77,13 +77,11 @@ Test(mailbox, stops_while_everybody_is_connected_and_speaks)
     for (int id = 1; id <= 3; id++)
         post_start(id);
     for (int id = 1; id <= 3; id++)
-        for (int peer = 1; peer <= 3; peer++) {
-            char line[40];
-
-            snprintf(line, sizeof line, "Connected to %d at ", peer);
-            if (peer != id)
-                post_await_lines(id, line, 1);
-        }
+        for (int peer = 1; peer <= 3; peer++)
+            if (peer != id) {
+                post_await_connected(id, peer, 1);
+                post_await_connected_bulk(id, peer, 1);
+            }
     for (uint64_t round = 1; round <= 1000; round++)
         for (int id = 1; id <= 3; id++)
             for (int peer = 1; peer <= 3; peer++)

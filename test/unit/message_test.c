@@ -66,7 +66,7 @@ Test(message, a_description_tells_each_field_of_the_type)
     } table[] = {
         {REQUEST_PRE_VOTE, "type_of_message=REQUEST_PRE_VOTE curr_term=4 server_id=2 "
                            "last_log_index=17 last_log_term=3 transfer=1 "
-                       "data_id=ab000000000000000000000000000000 round=9"},
+                           "data_id=ab000000000000000000000000000000 round=9"},
         {RESPONSE_PRE_VOTE, "type_of_message=RESPONSE_PRE_VOTE curr_term=4 server_id=2 "
                             "vote_granted=0 refusal=VOTED refusal_detail=5 round=9"},
         {REQUEST_VOTE, "type_of_message=REQUEST_VOTE curr_term=4 server_id=2 "

@@ -9,6 +9,8 @@
 #include "mail/mailbox.h"
 #include "mail/wire.h"
 
+#define POST_ENTRY_BYTES_MAX (256 * 1024) /* of an entry that a node takes: more than a frame of many has */
+
 #define POST_HANGING_HOST "hangs.invalid" /* a lookup of it never returns in the program that has post.c */
 
 struct post_node {
@@ -16,6 +18,7 @@ struct post_node {
     struct pile *pile;
     struct log *log;
     struct mailbox *mailbox; /* NULL: does not run */
+    struct letter *laid_by;  /* letters that post_take has passed over, the oldest first */
     int file;                /* what the log says */
     char *text;              /* the same, when it was looked at last */
 };
@@ -35,25 +38,38 @@ void post_stop(int id); /* does nothing when it does not run */
 int post_count_lines(int id, const char *part);
 void post_await_lines(int id, const char *part, int count);
 
-/* The next letter on a node's pile, which must be of this kind. */
-struct letter *post_take(int id, enum letter_kind kind);
+/* How many times it says, for operators, that it is connected to a peer; of the bulk channel it says so at debug. */
+void post_await_connected(int id, int peer, int count);
+void post_await_connected_bulk(int id, int peer, int count);
+
+/* The next letter on a node's pile that is about connections like this: of this channel, and opened by us (REACHED, LOST)
+ * or by others. It must be of this kind. Others wait for who asks for them. */
+struct letter *post_take_of(int id, enum channel channel, enum letter_kind kind);
+struct letter *post_take(int id, enum letter_kind kind); /* of the urgent channel */
 /* It is that the test connected or disconnected. */
 void post_await_link(int id, enum letter_kind kind, uint64_t connection);
 /* It is a message: its round. */
 uint64_t post_await_message(int id);
 
 void post_send(int from, raft_id to, uint64_t round);
+/* Entries over the bulk channel, of term 1 and from index 1 on; a reference of the caller's own to each stays. */
+void post_send_entries(int from, raft_id to, const struct batch *entries);
+struct batch *post_entries(size_t count, size_t payload_size);
 
 /* What the test says and hears over a plain socket. */
+struct frame *post_append(const struct batch *entries);      /* the same entries, from member 2 */
+uint8_t *post_frame_bytes(const struct frame *frame);        /* all of them, for memory_free */
 void post_say_frame(int fd, struct frame *frame); /* frees it */
 void post_say_round(int fd, uint64_t round);
 bool post_hear_hello(int fd, struct hello *hello); /* false: the connection was closed instead */
 struct hello post_hello(uint64_t connection);
+struct hello post_hello_of(enum channel channel, uint64_t connection);
 
 /* Connects to 1 with a hello, whatever it says. */
 int post_call_with(const struct hello *hello);
 /* Connects to 1, and hears its hello. */
 int post_call(uint64_t connection);
+int post_call_bulk(uint64_t connection);
 
 /* A hello is refused: the connection is closed, and one line says why and from where. */
 void post_assert_refused(const struct hello *hello, const char *reason);

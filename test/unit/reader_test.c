@@ -24,7 +24,7 @@ Test(reader, tells_of_a_connection_before_its_first_message_and_after_its_last)
     cr_assert_arr_eq(letter->hello.data_id.bytes, post_node(2)->config.data_id.bytes, DATA_ID_SIZE);
     incarnation = letter->link.incarnation;
     letter_free(letter);
-    post_await_lines(2, "Connected to 1 at ", 1);
+    post_await_connected(2, 1, 1);
     for (uint64_t round = 1; round <= 100; round++)
         post_send(2, 1, round);
     post_stop(2);
@@ -78,7 +78,7 @@ Test(reader, cuts_a_connection_that_says_no_complete_hello)
     halfway = plain_connect(post_port(1));
     plain_write(halfway, frame->bytes, frame->size - 1);
     await_close(halfway);
-    memory_free(frame);
+    frame_free(frame);
     close(silent);
     close(halfway);
     post_assert_open(1);
@@ -146,7 +146,7 @@ Test(reader, closes_the_connection_of_a_member_that_brings_garbage)
 static struct frame *frame_of_type(uint8_t type)
 {
     struct message message = {.type_of_message = REQUEST_VOTE, .server_id = 2};
-    struct frame *frame = wire_write_message(&message, true);
+    struct frame *frame = wire_write_message(&message, NULL, true);
 
     cr_assert_eq(frame->bytes[WIRE_HEAD_BYTES], 0x08); /* field 1, a varint */
     frame->bytes[WIRE_HEAD_BYTES + 1] = type;
@@ -161,14 +161,14 @@ Test(reader, closes_a_connection_that_brings_an_unknown_type)
     post_start(1);
     send_bytes(1, frame->bytes, frame->size);
     post_await_lines(1, ": Unexpected message type: 99 level=warn", 1);
-    memory_free(frame);
+    frame_free(frame);
     frame = wire_write_hello(&hello);
     send_bytes(2, frame->bytes, frame->size); /* a second hello has no place there either */
-    memory_free(frame);
+    frame_free(frame);
     frame = frame_of_type(REQUEST_VOTE);
     send_bytes(0, frame->bytes, frame->size);
     post_await_lines(1, ": Unexpected message type: 4 in place of a hello level=warn", 1);
-    memory_free(frame);
+    frame_free(frame);
     post_assert_open(3);
 }
 
@@ -183,7 +183,7 @@ Test(reader, takes_half_a_frame_at_the_end_of_a_connection_for_its_end)
     post_say_round(fd, 1);
     plain_write(fd, frame->bytes, frame->size - 1);
     close(fd);
-    memory_free(frame);
+    frame_free(frame);
     cr_assert_eq(post_await_message(1), 1u);
     post_await_link(1, LETTER_DISCONNECTED, 1);
     post_assert_open(2);
@@ -200,7 +200,7 @@ Test(reader, reads_frames_that_come_byte_by_byte)
     for (size_t i = 0; i < frame->size; i++)
         plain_write(fd, frame->bytes + i, 1);
     cr_assert_eq(post_await_message(1), 0u);
-    memory_free(frame);
+    frame_free(frame);
     close(fd);
 }
 
@@ -230,12 +230,12 @@ Test(reader, puts_no_more_on_the_pile_than_its_peer_has_credit_for)
     fd = post_call(1);
     for (uint64_t round = 1; round <= total; round++) {
         struct message message = {.type_of_message = REQUEST_VOTE, .server_id = 2, .round = round};
-        struct frame *frame = wire_write_message(&message, true);
+        struct frame *frame = wire_write_message(&message, NULL, true);
 
         cr_assert_leq(size + frame->size, sizeof bytes);
         memcpy(bytes + size, frame->bytes, frame->size);
         size += frame->size;
-        memory_free(frame);
+        frame_free(frame);
     }
     plain_write(fd, bytes, size); /* so little that the connection holds it all */
     close(fd);

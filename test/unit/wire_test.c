@@ -10,7 +10,16 @@
 
 #define SENDER 7
 
+#define ENTRY_BYTES_MAX_HERE (100 * 1024)
+
 static struct mailraft_error err;
+
+static const struct wire_rules URGENT = {.sender = SENDER, .frame_bytes_max = WIRE_URGENT_BYTES_MAX};
+static const struct wire_rules BULK = {
+    .sender = SENDER,
+    .frame_bytes_max = WIRE_BULK_BYTES_MAX(ENTRY_BYTES_MAX_HERE),
+    .entry_bytes_max = ENTRY_BYTES_MAX_HERE,
+};
 
 static struct message full_message(enum message_type type)
 {
@@ -28,8 +37,17 @@ static struct message full_message(enum message_type type)
         .prev_term = 13,
         .commit_index = 1ull << 42,
         .round_trip_max_us = UINT32_MAX,
+        .time_us = INT64_MAX - 1,
         .entries_appended = true,
-        .round = 1ull << 43,
+        .match_index = 1ull << 43,
+        .rejected_index = 1ull << 44,
+        .conflict_term = 14,
+        .conflict_index = 1ull << 45,
+        .request_incarnation = UINT64_MAX,
+        .request_connection = 1ull << 46,
+        .request_channel = CHANNEL_BULK,
+        .data_id = {"0123456789abcde"},
+        .round = 1ull << 47,
     };
 }
 
@@ -44,6 +62,7 @@ static struct hello full_hello(void)
         .incarnation = UINT64_MAX,
         .connection = 1ull << 50,
         .members_checksum = 0x0123456789abcdef,
+        .rejoin_empty = true,
     };
 
     memset(hello.cluster_name, 'c', CLUSTER_NAME_MAX - 1);
@@ -52,20 +71,39 @@ static struct hello full_hello(void)
     return hello;
 }
 
-/* Reads a whole frame from memory of exactly its size, where the sanitizer sees each byte too far. */
-static bool read_frame(const uint8_t *bytes, size_t size, struct message *message, struct hello *hello)
+/* Reads a whole frame from memory of exactly its size, where the sanitizer sees each byte too far. entries: NULL where
+ * none may come. */
+static bool read_by(const struct wire_rules *rules, const uint8_t *bytes, size_t size, struct message *message,
+                    struct batch **entries)
 {
     uint8_t *exact = memory_new(size);
-    size_t body;
+    struct batch *none;
+    struct wire_sizes sizes;
     bool good;
 
     memcpy(exact, bytes, size);
-    good = size >= WIRE_HEAD_BYTES && wire_read_head(exact, WIRE_URGENT_BYTES_MAX, &body, &err) &&
-           body == size - WIRE_HEAD_BYTES;
-    if (good && message != NULL)
-        good = wire_read_message(exact + WIRE_HEAD_BYTES, body, SENDER, message, &err);
-    if (good && hello != NULL)
-        good = wire_read_hello(exact + WIRE_HEAD_BYTES, body, hello, &err);
+    good = size >= WIRE_HEAD_BYTES && wire_read_head(exact, rules, &sizes, &err) &&
+           sizes.message + sizes.entries == size - WIRE_HEAD_BYTES &&
+           wire_read_message(exact + WIRE_HEAD_BYTES, &sizes, rules, message, entries != NULL ? entries : &none, &err);
+    memory_free(exact);
+    return good;
+}
+
+static bool read_message(const uint8_t *bytes, size_t size, struct message *message)
+{
+    return read_by(&URGENT, bytes, size, message, NULL);
+}
+
+static bool read_hello(const uint8_t *bytes, size_t size, struct hello *hello)
+{
+    uint8_t *exact = memory_new(size);
+    struct wire_sizes sizes;
+    bool good;
+
+    memcpy(exact, bytes, size);
+    good = size >= WIRE_HEAD_BYTES && wire_read_head(exact, &WIRE_HELLO_RULES, &sizes, &err) &&
+           sizes.message == size - WIRE_HEAD_BYTES &&
+           wire_read_hello(exact + WIRE_HEAD_BYTES, sizes.message, hello, &err);
     memory_free(exact);
     return good;
 }
@@ -74,11 +112,12 @@ static bool read_frame(const uint8_t *bytes, size_t size, struct message *messag
 static bool read_packet(const Mailraft__RaftMessage *packet)
 {
     uint8_t bytes[1000];
-    size_t size = mailraft__raft_message__pack(packet, bytes);
+    struct wire_sizes sizes = {mailraft__raft_message__pack(packet, bytes), 0};
     struct message message;
+    struct batch *entries;
 
-    cr_assert_leq(size, sizeof bytes);
-    return wire_read_message(bytes, size, SENDER, &message, &err);
+    cr_assert_leq(sizes.message, sizeof bytes);
+    return wire_read_message(bytes, &sizes, &URGENT, &message, &entries, &err);
 }
 
 static bool read_hello_packet(const Mailraft__RaftMessage *packet)
@@ -108,28 +147,38 @@ static void assert_same(const struct message *left, const struct message *right)
     cr_assert_eq(left->round_trip_max_us, right->round_trip_max_us);
     cr_assert_eq(left->entries_appended, right->entries_appended);
     cr_assert_eq(left->round, right->round);
+    cr_assert_arr_eq(left->data_id.bytes, right->data_id.bytes, DATA_ID_SIZE);
+    cr_assert_eq(left->entry_count, right->entry_count);
+    cr_assert_eq(left->time_us, right->time_us);
+    cr_assert_eq(left->match_index, right->match_index);
+    cr_assert_eq(left->rejected_index, right->rejected_index);
+    cr_assert_eq(left->conflict_term, right->conflict_term);
+    cr_assert_eq(left->conflict_index, right->conflict_index);
+    cr_assert_eq(left->request_incarnation, right->request_incarnation);
+    cr_assert_eq(left->request_connection, right->request_connection);
+    cr_assert_eq(left->request_channel, right->request_channel);
 }
 
 Test(wire, every_field_of_every_type_comes_back_as_it_was_written)
 {
     for (int type = HELLO + 1; type <= MESSAGE_TYPE_LAST; type++) {
         struct message written = full_message((enum message_type)type), read;
-        struct frame *frame = wire_write_message(&written, true);
+        struct frame *frame = wire_write_message(&written, NULL, true);
 
-        cr_assert(read_frame(frame->bytes, frame->size, &read, NULL), "%s", err.message);
+        cr_assert(read_message(frame->bytes, frame->size, &read), "%s", err.message);
         assert_same(&read, &written);
-        memory_free(frame);
+        frame_free(frame);
     }
 }
 
 Test(wire, fields_that_are_zero_come_back_as_zero)
 {
     struct message written = {.type_of_message = TIMEOUT_NOW, .server_id = SENDER}, read;
-    struct frame *frame = wire_write_message(&written, true);
+    struct frame *frame = wire_write_message(&written, NULL, true);
 
-    cr_assert(read_frame(frame->bytes, frame->size, &read, NULL), "%s", err.message);
+    cr_assert(read_message(frame->bytes, frame->size, &read), "%s", err.message);
     assert_same(&read, &written);
-    memory_free(frame);
+    frame_free(frame);
 }
 
 Test(wire, every_field_of_a_hello_comes_back_as_it_was_written)
@@ -138,7 +187,7 @@ Test(wire, every_field_of_a_hello_comes_back_as_it_was_written)
     struct frame *frame = wire_write_hello(&written);
 
     cr_assert_leq(frame->size, (size_t)WIRE_HELLO_BYTES_MAX);
-    cr_assert(read_frame(frame->bytes, frame->size, NULL, &read), "%s", err.message);
+    cr_assert(read_hello(frame->bytes, frame->size, &read), "%s", err.message);
     cr_assert_eq(read.version_lowest, written.version_lowest);
     cr_assert_eq(read.version_highest, written.version_highest);
     cr_assert_str_eq(read.cluster_name, written.cluster_name);
@@ -150,7 +199,8 @@ Test(wire, every_field_of_a_hello_comes_back_as_it_was_written)
     cr_assert_eq(read.connection, written.connection);
     cr_assert_arr_eq(read.data_id.bytes, written.data_id.bytes, DATA_ID_SIZE);
     cr_assert_eq(read.members_checksum, written.members_checksum);
-    memory_free(frame);
+    cr_assert(read.rejoin_empty);
+    frame_free(frame);
 }
 
 Test(wire, a_frame_begins_with_its_lengths_and_whether_it_may_be_dropped)
@@ -158,44 +208,48 @@ Test(wire, a_frame_begins_with_its_lengths_and_whether_it_may_be_dropped)
     struct message message = full_message(REQUEST_VOTE);
 
     for (int droppable = 0; droppable <= 1; droppable++) {
-        struct frame *frame = wire_write_message(&message, droppable == 1);
+        struct frame *frame = wire_write_message(&message, NULL, droppable == 1);
 
         cr_assert_eq(bytes_get_u32(frame->bytes), frame->size - 4);
         cr_assert_eq(bytes_get_u32(frame->bytes + 4), frame->size - WIRE_HEAD_BYTES);
         cr_assert_eq(bytes_get_u32(frame->bytes + 8), (uint32_t)droppable);
         cr_assert_eq(frame->droppable, droppable == 1);
-        memory_free(frame);
+        frame_free(frame);
     }
 }
 
 Test(wire, a_cut_frame_is_refused_wherever_it_is_cut)
 {
     struct message message = full_message(RESPONSE_VOTE), read;
-    struct frame *frame = wire_write_message(&message, true);
+    struct frame *frame = wire_write_message(&message, NULL, true);
 
     for (size_t size = WIRE_HEAD_BYTES; size < frame->size; size++) {
-        cr_assert_not(read_frame(frame->bytes, size, &read, NULL)); /* its length says that more is to come */
+        cr_assert_not(read_message(frame->bytes, size, &read)); /* its length says that more is to come */
         bytes_put_u32(frame->bytes, (uint32_t)size - 4);
-        cr_assert_not(read_frame(frame->bytes, size, &read, NULL)); /* its lengths contradict each other */
+        cr_assert_not(read_message(frame->bytes, size, &read)); /* its lengths contradict each other */
         cr_assert(error_is(&err, &PROTOCOL_ERROR));
         bytes_put_u32(frame->bytes, (uint32_t)frame->size - 4);
     }
-    memory_free(frame);
+    frame_free(frame);
 }
 
 /* Whatever passes is in range. */
 static void read_anything(const uint8_t *bytes, size_t size)
 {
     struct message message;
+    struct batch *entries = NULL;
     struct hello hello;
 
-    if (read_frame(bytes, size, &message, NULL)) {
+    if (read_by(&BULK, bytes, size, &message, &entries)) {
         cr_assert(message.type_of_message > HELLO && message.type_of_message <= MESSAGE_TYPE_LAST);
         cr_assert(message.refusal <= REFUSAL_LAST);
         cr_assert_eq(message.server_id, SENDER);
         cr_assert_lt(message.curr_term, (uint64_t)INT64_MAX);
+        cr_assert(message.time_us >= 0 && message.request_channel < CHANNEL_COUNT);
+        cr_assert_eq(message.entry_count, entries != NULL ? entries->count : 0);
     }
-    if (read_frame(bytes, size, NULL, &hello))
+    batch_free(entries);
+    if (read_hello(bytes, size, &hello))
         cr_assert_lt(strlen(hello.cluster_name), (size_t)CLUSTER_NAME_MAX);
 }
 
@@ -206,7 +260,7 @@ static void flip_every_bit(struct frame *frame)
         read_anything(frame->bytes, frame->size);
         frame->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    memory_free(frame);
+    frame_free(frame);
 }
 
 Test(wire, a_flipped_bit_never_lets_anything_out_of_range_through)
@@ -214,7 +268,7 @@ Test(wire, a_flipped_bit_never_lets_anything_out_of_range_through)
     struct message message = full_message(REQUEST_APPEND_ENTRIES);
     struct hello hello = full_hello();
 
-    flip_every_bit(wire_write_message(&message, true));
+    flip_every_bit(wire_write_message(&message, NULL, true));
     flip_every_bit(wire_write_hello(&hello));
 }
 
@@ -237,15 +291,24 @@ Test(wire, garbage_never_lets_anything_out_of_range_through)
     }
 }
 
-static bool read_head(uint32_t follow, uint32_t packed, uint32_t flags)
+static bool read_head_by(const struct wire_rules *rules, uint32_t follow, uint32_t packed, uint32_t flags)
 {
     uint8_t head[WIRE_HEAD_BYTES];
-    size_t body;
+    struct wire_sizes sizes;
 
     bytes_put_u32(head, follow);
     bytes_put_u32(head + 4, packed);
     bytes_put_u32(head + 8, flags);
-    return wire_read_head(head, WIRE_URGENT_BYTES_MAX, &body, &err);
+    if (!wire_read_head(head, rules, &sizes, &err))
+        return false;
+    cr_assert_eq(sizes.message, packed);
+    cr_assert_eq(sizes.entries, follow - 8 - packed);
+    return true;
+}
+
+static bool read_head(uint32_t follow, uint32_t packed, uint32_t flags)
+{
+    return read_head_by(&URGENT, follow, packed, flags);
 }
 
 Test(wire, a_frame_over_the_limit_is_refused)
@@ -257,6 +320,27 @@ Test(wire, a_frame_over_the_limit_is_refused)
     cr_assert_str_eq(err.message, "a frame of 65537 bytes is over the limit of 65536");
     cr_assert_not(read_head(UINT32_MAX, 0, 0));
     cr_assert_str_eq(err.message, "a frame of 4294967299 bytes is over the limit of 65536");
+    most = WIRE_BULK_BYTES_MAX(ENTRY_BYTES_MAX_HERE) - 4;
+    cr_assert(read_head_by(&BULK, most, 100, 0));
+    cr_assert_not(read_head_by(&BULK, most + 1, 100, 0));
+    most = WIRE_HELLO_BYTES_MAX - 4;
+    cr_assert(read_head_by(&WIRE_HELLO_RULES, most, most - 8, 0));
+    cr_assert_not(read_head_by(&WIRE_HELLO_RULES, most + 1, most - 7, 0));
+}
+
+Test(wire, only_members_on_the_bulk_channel_may_bring_entries)
+{
+    struct wire_rules rules = wire_rules_of(SENDER, CHANNEL_BULK, 77);
+
+    cr_assert_eq(rules.sender, SENDER);
+    cr_assert_eq(rules.entry_bytes_max, 77u);
+    cr_assert(read_head_by(&rules, 100, 91, 0));
+    rules = wire_rules_of(SENDER, CHANNEL_URGENT, 77);
+    cr_assert_eq(rules.frame_bytes_max, (size_t)WIRE_URGENT_BYTES_MAX);
+    cr_assert_not(read_head_by(&rules, 100, 91, 0));
+    cr_assert_str_eq(err.message, "a frame carries 1 bytes of entries where none may be");
+    cr_assert_not(read_head_by(&WIRE_HELLO_RULES, 100, 91, 0));
+    cr_assert(error_is(&err, &PROTOCOL_ERROR));
 }
 
 Test(wire, lengths_that_contradict_each_other_are_refused)
@@ -269,10 +353,8 @@ Test(wire, lengths_that_contradict_each_other_are_refused)
     cr_assert(error_is(&err, &PROTOCOL_ERROR));
 }
 
-Test(wire, entries_and_unknown_flags_are_refused)
+Test(wire, unknown_flags_are_refused)
 {
-    cr_assert_not(read_head(100, 91, 0));
-    cr_assert_str_eq(err.message, "a frame carries 1 bytes of entries; no type has any");
     cr_assert(read_head(100, 92, 1));
     cr_assert_not(read_head(100, 92, 2));
     cr_assert_str_eq(err.message, "a frame has the unknown flags 0x2");
@@ -308,8 +390,10 @@ Test(wire, a_message_in_the_name_of_another_is_refused)
 Test(wire, a_number_that_cannot_be_counted_up_is_refused)
 {
     Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
-    uint64_t *const numbers[] = {&packet.curr_term,     &packet.prev_index,   &packet.prev_term, &packet.last_log_index,
-                                 &packet.last_log_term, &packet.commit_index, &packet.round};
+    uint64_t *const numbers[] = {&packet.curr_term,      &packet.prev_index,    &packet.prev_term,
+                                 &packet.last_log_index, &packet.last_log_term, &packet.commit_index,
+                                 &packet.round,          &packet.time_us,       &packet.match_index,
+                                 &packet.rejected_index, &packet.conflict_term, &packet.conflict_index};
 
     packet.type_of_message = REQUEST_VOTE;
     packet.server_id = SENDER;
@@ -339,25 +423,29 @@ Test(wire, an_unknown_refusal_is_refused)
 Test(wire, fields_of_a_later_version_are_passed_over)
 {
     struct message written = full_message(TIMEOUT_NOW), read;
-    struct frame *frame = wire_write_message(&written, true);
+    struct frame *frame = wire_write_message(&written, NULL, true);
     size_t packed = frame->size - WIRE_HEAD_BYTES;
+    struct wire_sizes sizes = {packed + 3, 0};
+    struct batch *entries;
     uint8_t bytes[500];
 
     memcpy(bytes, frame->bytes + WIRE_HEAD_BYTES, packed);
     memcpy(bytes + packed, "\x98\x06\x01", 3); /* field 99, a varint */
-    cr_assert(wire_read_message(bytes, packed + 3, SENDER, &read, &err), "%s", err.message);
+    cr_assert(wire_read_message(bytes, &sizes, &URGENT, &read, &entries, &err), "%s", err.message);
     assert_same(&read, &written);
-    memory_free(frame);
+    frame_free(frame);
 }
 
 Test(wire, a_message_that_unfolds_to_much_more_than_its_bytes_is_refused)
 {
     static uint8_t bytes[WIRE_URGENT_BYTES_MAX - WIRE_HEAD_BYTES];
+    struct wire_sizes sizes = {sizeof bytes / 3 * 3, 0};
+    struct batch *entries;
     struct message read;
 
     for (size_t i = 0; i + 3 <= sizeof bytes; i += 3)
         memcpy(bytes + i, "\x98\x06\x01", 3);
-    cr_assert_not(wire_read_message(bytes, sizeof bytes / 3 * 3, SENDER, &read, &err));
+    cr_assert_not(wire_read_message(bytes, &sizes, &URGENT, &read, &entries, &err));
     cr_assert(error_is(&err, &PROTOCOL_ERROR));
     cr_assert_str_eq(err.message, "a message of 65523 bytes does not decode");
 }

@@ -17,13 +17,14 @@ Test(writer, reconnects_to_a_peer_that_was_started_again)
     for (int life = 1; life <= 3; life++) {
         post_start(2);
         letter_free(post_take(1, LETTER_CONNECTED));
-        post_await_lines(1, "Connected to 2 at ", life);
+        post_await_connected(1, 2, life);
+        post_await_connected_bulk(1, 2, life);
         letter_free(post_take(2, LETTER_CONNECTED));
         post_send(1, 2, (uint64_t)life);
         cr_assert_eq(post_await_message(2), (uint64_t)life);
         post_stop(2);
         letter_free(post_take(1, LETTER_DISCONNECTED));
-        post_await_lines(1, "Lost connection to 2 at ", life);
+        post_await_lines(1, "Lost connection to 2 at ", 2 * life); /* on each channel */
     }
 }
 
@@ -36,16 +37,25 @@ Test(writer, tells_once_that_a_peer_cannot_be_reached)
     cr_assert_eq(post_count_lines(1, "Connection refused\n"), 2); /* one for each of the others; the rest is at debug */
 }
 
-/* Accepts the next connection of 1 to 2, and hears its hello. */
-static int answer(int listener, struct hello *theirs)
+/* Accepts the next connection of 1 to 2 on a channel, and hears its hello. Those on the other are closed. */
+static int answer_of(int listener, enum channel channel, struct hello *theirs)
 {
     int fd = plain_accept(listener);
 
-    cr_assert(post_hear_hello(fd, theirs));
+    while (post_hear_hello(fd, theirs) && theirs->channel != (uint32_t)channel) {
+        close(fd);
+        fd = plain_accept(listener);
+    }
+    cr_assert_eq(theirs->channel, (uint32_t)channel);
     cr_assert_eq(theirs->sender, 1);
     cr_assert_eq(theirs->receiver, 2);
     cr_assert_str_eq(theirs->cluster_name, "home");
     return fd;
+}
+
+static int answer(int listener, struct hello *theirs)
+{
+    return answer_of(listener, CHANNEL_URGENT, theirs);
 }
 
 static void say_answer(int fd, const struct hello *theirs, int32_t sender)
@@ -95,7 +105,7 @@ Test(writer, refuses_an_answer_of_another_member_and_tries_again)
     post_await_lines(1, ": it belongs to the cluster \"away\", we to \"home\" level=warn", 1);
     fd = answer(listener, &theirs);
     say_answer(fd, &theirs, 2);
-    post_await_lines(1, "Connected to 2 at ", 1);
+    post_await_connected(1, 2, 1);
     close(fd);
     close(listener);
 }
@@ -109,7 +119,7 @@ Test(writer, closes_a_connection_to_a_peer_that_speaks_where_it_has_only_to_list
     post_start(1);
     fd = answer(listener, &theirs);
     say_answer(fd, &theirs, 2);
-    post_await_lines(1, "Connected to 2 at ", 1);
+    post_await_connected(1, 2, 1);
     plain_write(fd, "x", 1);
     await_close(fd);
     post_await_lines(1, ": it speaks where it has only to listen level=warn", 1);
@@ -121,10 +131,12 @@ Test(writer, closes_a_connection_to_a_peer_that_speaks_where_it_has_only_to_list
 Test(writer, sends_after_its_hello_what_was_meant_for_the_peer_meanwhile)
 {
     int listener = plain_listen(post_port(2), 10);
+    const struct wire_rules rules = wire_rules_of(1, CHANNEL_URGENT, 0);
     uint8_t head[WIRE_HEAD_BYTES], body[100];
     struct hello theirs;
     struct message message;
-    size_t size;
+    struct batch *entries;
+    struct wire_sizes sizes;
     int fd;
 
     post_start(1);
@@ -134,9 +146,10 @@ Test(writer, sends_after_its_hello_what_was_meant_for_the_peer_meanwhile)
     say_answer(fd, &theirs, 2);
     for (uint64_t round = 5; round <= 20; round++) { /* the newest sixteen */
         cr_assert_eq(plain_read(fd, head, sizeof head), sizeof head);
-        cr_assert(wire_read_head(head, sizeof body, &size, &err));
-        cr_assert_eq(plain_read(fd, body, size), size);
-        cr_assert(wire_read_message(body, size, 1, &message, &err), "%s", err.message);
+        cr_assert(wire_read_head(head, &rules, &sizes, &err));
+        cr_assert_leq(sizes.message, sizeof body);
+        cr_assert_eq(plain_read(fd, body, sizes.message), sizes.message);
+        cr_assert(wire_read_message(body, &sizes, &rules, &message, &entries, &err), "%s", err.message);
         cr_assert_eq(message.round, round);
     }
     close(fd);
@@ -152,7 +165,7 @@ Test(writer, stops_though_a_peer_never_reads)
     post_start(1);
     fd = answer(listener, &theirs);
     say_answer(fd, &theirs, 2);
-    post_await_lines(1, "Connected to 2 at ", 1);
+    post_await_connected(1, 2, 1);
     for (uint64_t round = 1; round <= 300000; round++)
         post_send(1, 2, round);
     post_stop(1);
