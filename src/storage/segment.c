@@ -104,7 +104,7 @@ bool segment_header_decode(const uint8_t *bytes, struct segment_header *header, 
     uint32_t version = bytes_get_u32(bytes + AT_VERSION);
     if (bytes_get_u32(bytes + AT_MAGIC) != HEADER_MAGIC ||
         bytes_get_u64(bytes + AT_CHECKSUM) != bytes_checksum(bytes, AT_CHECKSUM))
-        return error_raise(err, &DAMAGED_ERROR, "it has no sound header");
+        return error_raise(err, &DAMAGED_ERROR, "it has no sound header; " SEGMENT_ADVICE);
     if (version > VERSION)
         return error_raise(err, &DAMAGED_ERROR,
                            "it was written by a newer mailraft: its format is version %" PRIu32

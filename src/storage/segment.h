@@ -51,6 +51,12 @@
 #define FRAME_HEAD_BYTES      64
 #define FRAME_BORDER          DISK_SECTOR
 
+/* What an operator can do about a file that is damaged or missing. An older copy of the whole folder is no help: this
+ * node would have forgotten what it had promised since. */
+#define SEGMENT_ADVICE                                                                                                 \
+    "restore that file, or, while the other members have a leader, remove the data_dir and start this node with "      \
+    "--rejoin-empty"
+
 struct segment_header {
     struct data_id data_id;
     uint64_t number; /* running, from 1 */
@@ -77,7 +83,8 @@ bool segment_number(const char *name, uint64_t *number);
 uint64_t segment_size(uint64_t number, uint64_t segment_bytes, size_t entry_bytes_max);
 
 void segment_header_encode(uint8_t *bytes, const struct segment_header *header); /* SEGMENT_HEADER_BYTES */
-/* DAMAGED_ERROR, also for one of a newer version (its message says which); without a path, which the caller knows. */
+/* DAMAGED_ERROR, also for one of a newer version (its message says which), and what to do; without a path, which the
+ * caller knows. */
 bool segment_header_decode(const uint8_t *bytes, struct segment_header *header, struct mailraft_error *err);
 
 /* Makes and zeroes a file under its temporary name ("....seg.tmp"), syncs it, gives it its name and syncs the folder.

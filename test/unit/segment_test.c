@@ -138,7 +138,7 @@ Test(segment, a_damaged_byte_anywhere_in_a_header_is_noticed)
         bytes[i] ^= 0x40;
         cr_assert_not(segment_header_decode(bytes, &found, &err), "byte %d", (int)i);
         cr_assert_eq(err.class, &DAMAGED_ERROR);
-        cr_assert_str_eq(err.message, "it has no sound header");
+        cr_assert_str_eq(err.message, "it has no sound header; " SEGMENT_ADVICE);
         bytes[i] ^= 0x40;
     }
 }
