@@ -16,6 +16,7 @@ static void make_hello(void)
         .id = 1,
         .members = {.count = 3, .list = {{.id = 1}, {.id = 2}, {.id = 3}}},
         .data_id = {"0123456789abcde"},
+        .rejoin_empty = true,
     };
     struct speaker other;
 
@@ -23,6 +24,7 @@ static void make_hello(void)
     config.id = 2;
     speaker_init(&other, &config);
     hello_make(&hello, &other, 1, CHANNEL_URGENT, 4);
+    speaker_fini(&other);
 }
 
 static void assert_refused(const char *reason)
@@ -32,7 +34,12 @@ static void assert_refused(const char *reason)
     cr_assert_str_eq(err.message, reason);
 }
 
-TestSuite(hello, .init = make_hello);
+static void forget(void)
+{
+    speaker_fini(&self);
+}
+
+TestSuite(hello, .init = make_hello, .fini = forget);
 
 Test(hello, says_who_speaks_to_whom)
 {
@@ -45,6 +52,37 @@ Test(hello, says_who_speaks_to_whom)
     cr_assert_eq(hello.connection, (uint64_t)4);
     cr_assert_arr_eq(hello.data_id.bytes, "0123456789abcde", DATA_ID_SIZE);
     cr_assert_eq(hello.members_checksum, members_checksum(&self.members));
+    cr_assert(hello.rejoin_empty);
+}
+
+Test(hello, shows_the_uuid_of_the_cluster_from_when_it_is_known)
+{
+    const struct cluster_uuid uuid = {"fedcba987654321"};
+    struct mailbox_config config = {.id = 1, .cluster_uuid = uuid};
+    struct speaker born;
+    struct hello said;
+
+    hello_make(&said, &self, 2, CHANNEL_URGENT, 1);
+    cr_assert_arr_eq(said.cluster_uuid.bytes, (uint8_t[CLUSTER_UUID_SIZE]){0}, CLUSTER_UUID_SIZE);
+    speaker_set_uuid(&self, &uuid);
+    hello_make(&said, &self, 2, CHANNEL_URGENT, 1);
+    cr_assert_arr_eq(said.cluster_uuid.bytes, uuid.bytes, CLUSTER_UUID_SIZE);
+    speaker_init(&born, &config); /* and it was known at the start */
+    hello_make(&said, &born, 2, CHANNEL_URGENT, 1);
+    cr_assert_arr_eq(said.cluster_uuid.bytes, uuid.bytes, CLUSTER_UUID_SIZE);
+    cr_assert_not(said.rejoin_empty);
+    speaker_fini(&born);
+}
+
+Test(hello, tells_the_server_of_data_id_uuid_and_rejoining)
+{
+    struct introduction introduction;
+
+    hello.cluster_uuid.bytes[3] = 7;
+    introduction = hello_introduction(&hello);
+    cr_assert_arr_eq(introduction.data_id.bytes, hello.data_id.bytes, DATA_ID_SIZE);
+    cr_assert_arr_eq(introduction.cluster_uuid.bytes, hello.cluster_uuid.bytes, CLUSTER_UUID_SIZE);
+    cr_assert(introduction.rejoin_empty);
 }
 
 Test(hello, each_start_of_a_process_is_another_incarnation)
@@ -55,6 +93,7 @@ Test(hello, each_start_of_a_process_is_another_incarnation)
     speaker_init(&again, &config);
     cr_assert_neq(again.incarnation, (uint64_t)0);
     cr_assert_neq(again.incarnation, self.incarnation);
+    speaker_fini(&again);
 }
 
 Test(hello, of_a_member_is_answered)

@@ -279,6 +279,26 @@ Test(stream, a_write_takes_what_fits_and_never_waits)
     stream_close(stream);
 }
 
+Test(stream, a_write_of_many_pieces_arrives_as_one)
+{
+    char pieces[1000][3], got[3000];
+    struct iovec parts[1000];
+    size_t written;
+    int fd;
+    struct stream *stream = connect_plain(&fd);
+
+    for (int i = 0; i < 1000; i++) {
+        memset(pieces[i], 'a' + i % 26, sizeof pieces[i]);
+        parts[i] = (struct iovec){pieces[i], sizeof pieces[i]};
+    }
+    cr_assert(stream_write_parts(stream, parts, 1000, &written, &err), "%s", err.message);
+    cr_assert_eq(written, sizeof got); /* a new connection has room for so little */
+    cr_assert_eq(plain_read(fd, got, sizeof got), sizeof got);
+    cr_assert_arr_eq(got, pieces, sizeof got);
+    stream_close(stream);
+    close(fd);
+}
+
 Test(stream, a_write_to_a_peer_that_is_gone_fails_without_a_signal)
 {
     struct linger reset = {.l_onoff = 1};

@@ -490,3 +490,254 @@ Test(wire, a_hello_whose_fields_have_other_lengths_is_refused)
     cr_assert_not(read_hello_packet(&packet));
     cr_assert_str_eq(err.message, "a hello names two senders: 3 and 0");
 }
+
+/* Entries of the terms 3 to 5 and of `first` on. */
+static struct batch *some_entries(raft_index first, size_t count, size_t payload_size)
+{
+    struct batch *entries = batch_new();
+    uint8_t *payload = memory_new(payload_size + 1);
+
+    for (size_t i = 0; i < count; i++)
+        batch_add(entries, entry_new(ENTRY_COMMAND, 3 + 2 * i / count, first + i, 9, payload, payload_size));
+    memory_free(payload);
+    return entries;
+}
+
+static struct message append_of(const struct batch *entries)
+{
+    return (struct message){
+        .type_of_message = REQUEST_APPEND_ENTRIES,
+        .server_id = SENDER,
+        .curr_term = 5,
+        .prev_index = 10,
+        .prev_term = 3,
+        .entry_count = (uint32_t)entries->count,
+    };
+}
+
+/* The bytes of a frame whose message is told to be followed by these entries, whatever both say. */
+static uint8_t *lay_out(struct message message, const struct batch *entries, size_t *size)
+{
+    uint32_t count = message.entry_count;
+    struct frame *frame;
+    uint8_t *bytes;
+    size_t packed;
+
+    message.entry_count = 0;
+    frame = wire_write_message(&message, NULL, true);
+    packed = frame->size - WIRE_HEAD_BYTES + (count > 0 ? 3 : 0);
+    *size = WIRE_HEAD_BYTES + packed + entries->bytes;
+    bytes = memory_new(*size);
+    memcpy(bytes, frame->bytes, frame->size);
+    cr_assert_lt(count, 128u);
+    if (count > 0)
+        memcpy(bytes + frame->size, (uint8_t[]){0x90, 0x01, (uint8_t)count}, 3); /* field 18, a varint */
+    for (size_t i = 0, at = WIRE_HEAD_BYTES + packed; i < entries->count; at += entries->list[i++]->size)
+        memcpy(bytes + at, entries->list[i]->bytes, entries->list[i]->size);
+    bytes_put_u32(bytes, (uint32_t)*size - 4);
+    bytes_put_u32(bytes + 4, (uint32_t)packed);
+    frame_free(frame);
+    return bytes;
+}
+
+static void assert_read(const struct message *message, const struct batch *entries)
+{
+    size_t size;
+    uint8_t *bytes = lay_out(*message, entries, &size);
+    struct message read;
+    struct batch *got;
+
+    cr_assert(read_by(&BULK, bytes, size, &read, &got), "%s", err.message);
+    cr_assert_eq(read.entry_count, entries->count);
+    cr_assert_eq(got->count, entries->count);
+    for (size_t i = 0; i < got->count; i++) {
+        cr_assert_eq(got->list[i]->size, entries->list[i]->size);
+        cr_assert_arr_eq(got->list[i]->bytes, entries->list[i]->bytes, got->list[i]->size);
+    }
+    batch_free(got);
+    memory_free(bytes);
+}
+
+static void assert_refused(const struct message *message, const struct batch *entries, const char *reason)
+{
+    size_t size;
+    uint8_t *bytes = lay_out(*message, entries, &size);
+    struct message read;
+    struct batch *got = NULL;
+
+    cr_assert_not(read_by(&BULK, bytes, size, &read, &got));
+    cr_assert_null(got);
+    cr_assert(error_is(&err, &PROTOCOL_ERROR));
+    cr_assert_str_eq(err.message, reason);
+    memory_free(bytes);
+}
+
+Test(wire, entries_come_back_as_they_were_written)
+{
+    static const size_t counts[] = {1, 2, 100};
+
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        for (size_t payload = 0; payload < 300; payload += 150) {
+            struct batch *entries = some_entries(11, counts[i], payload);
+            struct message message = append_of(entries);
+
+            assert_read(&message, entries);
+            batch_free(entries);
+        }
+}
+
+Test(wire, a_frame_of_entries_tells_the_lengths_of_all_of_it)
+{
+    struct batch *entries = some_entries(11, 3, 20);
+    struct message message = append_of(entries);
+    struct frame *frame = wire_write_message(&message, entries, true);
+
+    cr_assert_eq(frame->size, frame->own_size + entries->bytes);
+    cr_assert_eq(bytes_get_u32(frame->bytes), frame->size - 4);
+    cr_assert_eq(bytes_get_u32(frame->bytes + 4), frame->own_size - WIRE_HEAD_BYTES);
+    cr_assert_eq(frame->entries->list[2], entries->list[2]);
+    frame_free(frame);
+    batch_free(entries);
+}
+
+Test(wire, an_entry_of_just_the_limit_passes_and_one_byte_more_is_refused)
+{
+    struct batch *entries = some_entries(11, 1, ENTRY_BYTES_MAX_HERE - ENTRY_HEAD_BYTES);
+    struct message message = append_of(entries);
+
+    assert_read(&message, entries);
+    batch_free(entries);
+    entries = some_entries(11, 1, ENTRY_BYTES_MAX_HERE - ENTRY_HEAD_BYTES + 1);
+    assert_refused(&message, entries, "an entry of 102401 bytes is over the limit of 102400");
+    batch_free(entries);
+}
+
+Test(wire, a_frame_that_just_holds_what_a_sender_gathers_passes)
+{
+    struct batch *entries = some_entries(11, 1, ENTRY_BYTES_MAX_HERE - ENTRY_HEAD_BYTES), *many = batch_new();
+    struct message message = full_message(REQUEST_APPEND_ENTRIES);
+    struct frame *frame;
+
+    message.prev_index = 10;
+    message.entry_count = 1;
+    frame = wire_write_message(&message, entries, true);
+    cr_assert_leq(frame->own_size, 1024u); /* what the limit adds for the largest message */
+    cr_assert_leq(frame->size, BULK.frame_bytes_max);
+    frame_free(frame);
+    batch_free(entries);
+    for (raft_index index = 11; many->bytes < 64 * 1024; index++)
+        batch_add(many, entry_new(ENTRY_NO_OP, 3, index, 0, NULL, 0));
+    message.entry_count = (uint32_t)many->count;
+    frame = wire_write_message(&message, many, true);
+    cr_assert_leq(frame->size, WIRE_BULK_BYTES_MAX(ENTRY_HEAD_BYTES));
+    frame_free(frame);
+    batch_free(many);
+}
+
+Test(wire, entries_of_another_number_than_their_message_tells_are_refused)
+{
+    struct batch *entries = some_entries(11, 3, 5), *none = batch_new();
+    struct message message = append_of(entries);
+
+    message.entry_count = 2;
+    assert_refused(&message, entries, "a message tells of 2 entries and carries 3");
+    message.entry_count = 4;
+    assert_refused(&message, entries, "a message tells of 4 entries and carries 3");
+    message.entry_count = 0;
+    assert_refused(&message, entries, "a message tells of 0 entries and carries 3");
+    message.entry_count = 1;
+    assert_refused(&message, none, "a message tells of 1 entries and carries none");
+    message.type_of_message = RESPONSE_VOTE;
+    assert_refused(&message, none, "a message tells of 1 entries and carries none");
+    batch_free(entries);
+    batch_free(none);
+}
+
+Test(wire, entries_in_a_message_that_has_no_place_for_them_are_refused)
+{
+    struct batch *entries = some_entries(11, 1, 5);
+    struct message message = append_of(entries);
+
+    message.type_of_message = RESPONSE_APPEND_ENTRIES;
+    assert_refused(&message, entries, "a RESPONSE_APPEND_ENTRIES carries entries");
+    batch_free(entries);
+}
+
+Test(wire, entries_that_do_not_go_on_where_their_message_says_are_refused)
+{
+    struct batch *entries = some_entries(12, 3, 5);
+    struct message message = append_of(entries);
+
+    assert_refused(&message, entries, "the entries behind 10 begin with 12");
+    message.prev_index = 12;
+    assert_refused(&message, entries, "the entries behind 12 begin with 12");
+    message.prev_index = 11;
+    assert_read(&message, entries);
+    batch_free(entries);
+}
+
+Test(wire, entries_of_terms_that_their_message_cannot_know_of_are_refused)
+{
+    struct batch *entries = some_entries(11, 3, 5); /* of the terms 3, 3 and 4 */
+    struct message message = append_of(entries);
+
+    message.curr_term = 4;
+    assert_read(&message, entries);
+    message.curr_term = 3;
+    assert_refused(&message, entries, "entries of the terms 3 to 4 stand behind one of 3 in a message of 3");
+    message.curr_term = 5;
+    message.prev_term = 4;
+    assert_refused(&message, entries, "entries of the terms 3 to 4 stand behind one of 4 in a message of 5");
+    batch_free(entries);
+}
+
+Test(wire, garbage_behind_a_message_is_refused)
+{
+    struct batch *entries = some_entries(11, 2, 5);
+    struct message message = append_of(entries), read;
+    struct batch *got;
+    size_t size;
+    uint8_t *bytes = lay_out(message, entries, &size);
+
+    for (size_t cut = 1; cut < entries->bytes; cut++) {
+        bytes_put_u32(bytes, (uint32_t)(size - cut) - 4);
+        cr_assert_not(read_by(&BULK, bytes, size - cut, &read, &got));
+        cr_assert(error_is(&err, &PROTOCOL_ERROR));
+    }
+    bytes_put_u32(bytes, (uint32_t)size - 4);
+    for (size_t at = size - entries->bytes; at < size; at++) {
+        bytes[at] ^= 0x10;
+        cr_assert_not(read_by(&BULK, bytes, size, &read, &got));
+        cr_assert(error_is(&err, &PROTOCOL_ERROR));
+        bytes[at] ^= 0x10;
+    }
+    memory_free(bytes);
+    batch_free(entries);
+}
+
+Test(wire, a_data_id_has_sixteen_bytes_or_none)
+{
+    uint8_t id[DATA_ID_SIZE + 1] = {0};
+    Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+
+    packet.type_of_message = REQUEST_VOTE;
+    packet.server_id = SENDER;
+    for (size_t size = 0; size <= sizeof id; size++) {
+        packet.data_id = (ProtobufCBinaryData){size, id};
+        cr_assert_eq(read_packet(&packet), size == 0 || size == DATA_ID_SIZE);
+    }
+    cr_assert_str_eq(err.message, "a message's data id has 17 bytes");
+}
+
+Test(wire, an_answer_to_a_request_over_an_unknown_channel_is_refused)
+{
+    Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
+
+    packet.type_of_message = RESPONSE_APPEND_ENTRIES;
+    packet.server_id = SENDER;
+    packet.request_channel = CHANNEL_COUNT - 1;
+    cr_assert(read_packet(&packet), "%s", err.message);
+    packet.request_channel = CHANNEL_COUNT;
+    cr_assert_not(read_packet(&packet));
+    cr_assert_str_eq(err.message, "a message names an unknown channel: 2");
+}
