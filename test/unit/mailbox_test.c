@@ -30,6 +30,57 @@ Test(mailbox, carries_messages_both_ways)
     }
 }
 
+static void assert_entries_come(int id, const struct entry *first)
+{
+    struct letter *letter = post_take_of(id, CHANNEL_BULK, LETTER_MESSAGE);
+
+    cr_assert_eq(letter->link.peer, 1);
+    cr_assert_eq(letter->entries->count, 50u);
+    cr_assert_eq(letter->entries->list[0]->size, first->size);
+    cr_assert_arr_eq(letter->entries->list[0]->bytes, first->bytes, first->size);
+    letter_free(letter);
+}
+
+Test(mailbox, carries_the_same_entries_to_all_peers_and_forgets_them_when_they_have_left)
+{
+    struct batch *entries = post_entries(50, 1000);
+    struct entry *first = entry_hold(entries->list[0]);
+
+    for (int id = 1; id <= 3; id++)
+        post_start(id);
+    for (int id = 2; id <= 3; id++) {
+        post_await_connected_bulk(1, id, 1);
+        for (int peers = 0; peers < 2; peers++)
+            letter_free(post_take_of(id, CHANNEL_BULK, LETTER_CONNECTED));
+    }
+    for (int i = 0; i < 30; i++) /* 1.5 MiB, so that writers have to wait for the sockets */
+        for (int id = 2; id <= 3; id++)
+            post_send_entries(1, id, entries);
+    batch_free(entries);
+    for (int i = 0; i < 30; i++)
+        for (int id = 2; id <= 3; id++)
+            assert_entries_come(id, first);
+    post_stop(1);
+    cr_assert_eq(first->references, 1u);
+    entry_drop(first);
+}
+
+Test(mailbox, shows_a_uuid_that_it_is_told_in_every_hello_from_there_on)
+{
+    const struct cluster_uuid uuid = {"fedcba987654321"};
+    struct letter *letter;
+
+    post_start(1);
+    mailbox_set_uuid(post_node(1)->mailbox, &uuid);
+    post_start(2);
+    letter = post_take(2, LETTER_CONNECTED);
+    cr_assert_arr_eq(letter->hello.cluster_uuid.bytes, uuid.bytes, CLUSTER_UUID_SIZE);
+    letter_free(letter);
+    letter = post_take(2, LETTER_REACHED);
+    cr_assert_arr_eq(letter->hello.cluster_uuid.bytes, uuid.bytes, CLUSTER_UUID_SIZE);
+    letter_free(letter);
+}
+
 Test(mailbox, that_cannot_bind_says_so_and_leaves_nothing_behind)
 {
     int taken = plain_listen(post_port(1), 1);

@@ -328,3 +328,132 @@ Test(outbox, a_nudge_rings_its_bell)
     bell_silence(outbox_bell(outbox));
     cr_assert_not(bell_is_rung(outbox_bell(outbox)));
 }
+
+static struct batch *some_entries(size_t count, size_t payload_size)
+{
+    struct batch *entries = batch_new();
+    uint8_t *payload = memory_new(payload_size + 1);
+
+    for (size_t i = 1; i <= count; i++) {
+        payload[0] = (uint8_t)i;
+        batch_add(entries, entry_new(ENTRY_COMMAND, 1, i, 0, payload, payload_size));
+    }
+    memory_free(payload);
+    return entries;
+}
+
+static struct frame *frame_with(const struct batch *entries, uint64_t number, bool droppable)
+{
+    struct message message = {
+        .type_of_message = REQUEST_APPEND_ENTRIES,
+        .server_id = 2,
+        .curr_term = 1,
+        .entry_count = (uint32_t)entries->count,
+        .round = number,
+    };
+
+    return wire_write_message(&message, entries, droppable);
+}
+
+Test(outbox, sends_entries_and_drops_its_references_when_they_have_left)
+{
+    struct batch *entries = some_entries(3, 10), *got;
+    struct message message;
+    int fd;
+    struct stream *stream = open_outbox(&fd);
+
+    outbox_send(outbox, frame_with(entries, 7, true));
+    cr_assert(read_frame(fd, &message, &got));
+    cr_assert_eq(message.round, 7u);
+    cr_assert_eq(got->count, 3u);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_arr_eq(got->list[i]->bytes, entries->list[i]->bytes, entries->list[i]->size);
+    cr_assert_eq(entries->list[0]->references, 1u);
+    batch_free(got);
+    batch_free(entries);
+    close_outbox(stream);
+    close(fd);
+}
+
+/* The frames' bytes arrive, whatever the socket takes at a time. */
+static void assert_arrives(int fd, const struct frame *frame)
+{
+    uint8_t *expected = memory_new(frame->size), *got = memory_new(frame->size);
+    size_t at = frame->own_size;
+
+    memcpy(expected, frame->bytes, at);
+    for (size_t i = 0; i < frame->entries->count; at += frame->entries->list[i++]->size)
+        memcpy(expected + at, frame->entries->list[i]->bytes, frame->entries->list[i]->size);
+    for (size_t have = 0; have < frame->size;) {
+        size_t part = frame->size - have < 1000 ? frame->size - have : 1000;
+
+        flush_outbox();
+        cr_assert_eq(plain_read(fd, got + have, part), part);
+        have += part;
+    }
+    cr_assert(memcmp(got, expected, frame->size) == 0);
+    memory_free(expected);
+    memory_free(got);
+}
+
+Test(outbox, goes_on_where_the_socket_took_no_more_of_the_entries)
+{
+    static const struct {
+        size_t count, payload_size;
+    } table[] = {{1, LARGE_BYTES}, {2 * FRAME_PARTS_MAX, 0}, {2 * FRAME_PARTS_MAX, 5000}, {20, 777777}};
+    int fd;
+    struct stream *stream = open_outbox(&fd);
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct batch *entries = some_entries(table[i].count, table[i].payload_size);
+        struct frame *same = frame_with(entries, i, false);
+
+        outbox_send(outbox, frame_with(entries, i, false));
+        assert_arrives(fd, same);
+        frame_free(same);
+        cr_assert_eq(entries->list[0]->references, 1u);
+        batch_free(entries);
+    }
+    close_outbox(stream);
+    close(fd);
+}
+
+Test(outbox, counts_entries_to_what_waits)
+{
+    struct batch *entries = some_entries(1, BYTES_MAX / 2 - 1000);
+    int fd;
+    struct stream *stream;
+
+    for (uint64_t number = 1; number <= 5; number++)
+        outbox_send(outbox, frame_with(entries, number, true));
+    cr_assert_eq(entries->list[0]->references, 3u); /* two frames are within the bound */
+    stream = open_outbox(&fd);
+    for (uint64_t number = 4; number <= 5; number++) {
+        struct frame *same = frame_with(entries, number, true);
+
+        assert_arrives(fd, same);
+        frame_free(same);
+    }
+    close_outbox(stream);
+    cr_assert_eq(read_numbered(fd), 0u);
+    cr_assert_eq(entries->list[0]->references, 1u);
+    batch_free(entries);
+    close(fd);
+}
+
+Test(outbox, drops_its_references_with_the_frames_of_a_connection_that_ends)
+{
+    struct batch *entries = some_entries(1, LARGE_BYTES);
+    int fd;
+    struct stream *stream = open_outbox(&fd);
+
+    outbox_send(outbox, frame_with(entries, 1, true)); /* is begun */
+    outbox_send(outbox, frame_with(entries, 2, false));
+    close_outbox(stream);
+    close(fd);
+    cr_assert_eq(entries->list[0]->references, 2u);
+    outbox_free(outbox);
+    cr_assert_eq(entries->list[0]->references, 1u);
+    outbox = outbox_new(BYTES_MAX, &err);
+    batch_free(entries);
+}

@@ -38,7 +38,7 @@ void post_stop(int id); /* does nothing when it does not run */
 int post_count_lines(int id, const char *part);
 void post_await_lines(int id, const char *part, int count);
 
-/* How many times it says, for operators, that it is connected to a peer; of the bulk channel it says so at debug. */
+/* A node says so many times that it is connected to a peer, for operators, and at debug of the bulk channel. */
 void post_await_connected(int id, int peer, int count);
 void post_await_connected_bulk(int id, int peer, int count);
 
@@ -52,13 +52,13 @@ void post_await_link(int id, enum letter_kind kind, uint64_t connection);
 uint64_t post_await_message(int id);
 
 void post_send(int from, raft_id to, uint64_t round);
-/* Entries over the bulk channel, of term 1 and from index 1 on; a reference of the caller's own to each stays. */
+/* Entries of term 1, from index 1 on, and sending them over the bulk channel. */
 void post_send_entries(int from, raft_id to, const struct batch *entries);
 struct batch *post_entries(size_t count, size_t payload_size);
 
 /* What the test says and hears over a plain socket. */
-struct frame *post_append(const struct batch *entries);      /* the same entries, from member 2 */
-uint8_t *post_frame_bytes(const struct frame *frame);        /* all of them, for memory_free */
+struct frame *post_append(const struct batch *entries); /* the same entries, from member 2 */
+uint8_t *post_frame_bytes(struct frame *frame);         /* all of them, for memory_free; then the frame has left */
 void post_say_frame(int fd, struct frame *frame); /* frees it */
 void post_say_round(int fd, uint64_t round);
 bool post_hear_hello(int fd, struct hello *hello); /* false: the connection was closed instead */

@@ -15,6 +15,7 @@ Test(reader, tells_of_a_connection_before_its_first_message_and_after_its_last)
     struct letter *letter;
     uint64_t incarnation;
 
+    post_node(2)->config.rejoin_empty = true;
     post_start(1);
     post_start(2);
     letter = post_take(1, LETTER_CONNECTED);
@@ -23,6 +24,8 @@ Test(reader, tells_of_a_connection_before_its_first_message_and_after_its_last)
     cr_assert_neq(letter->link.incarnation, 0u);
     cr_assert_arr_eq(letter->hello.data_id.bytes, post_node(2)->config.data_id.bytes, DATA_ID_SIZE);
     incarnation = letter->link.incarnation;
+    cr_assert_eq(incarnation, mailbox_incarnation(post_node(2)->mailbox));
+    cr_assert(letter->hello.rejoin_empty);
     letter_free(letter);
     post_await_connected(2, 1, 1);
     for (uint64_t round = 1; round <= 100; round++)
@@ -247,11 +250,153 @@ Test(reader, puts_no_more_on_the_pile_than_its_peer_has_credit_for)
     for (uint64_t round = 1; round <= total / 2; round++)
         cr_assert_eq(post_await_message(1), round);
     mailbox_stop(post_node(1)->mailbox); /* nobody takes any more, and the reader ends though it waits for credit */
-    for (struct letter *letter; (letter = pile_take(post_node(1)->pile, LANE_CLIENTS, 0, &now_us)) != NULL; left++)
+    for (struct letter *letter; (letter = pile_take(post_node(1)->pile, LANE_CLIENTS, clock_now_us(), &now_us)) != NULL; left++)
         letter_free(letter);
     cr_assert_leq(left, credit + 2);
     pile_free(post_node(1)->pile);
     mailbox_free(post_node(1)->mailbox);
     log_close(post_node(1)->log);
     post_node(1)->mailbox = NULL;
+}
+
+/* Takes the entries that come next over the bulk channel, which are these. */
+static void assert_come(const struct batch *entries)
+{
+    struct letter *letter = post_take_of(1, CHANNEL_BULK, LETTER_MESSAGE);
+
+    cr_assert_eq(letter->link.peer, 2);
+    cr_assert_eq(letter->message.entry_count, entries->count);
+    cr_assert_eq(letter->entries->count, entries->count);
+    for (size_t i = 0; i < entries->count; i++) {
+        cr_assert_eq(letter->entries->list[i]->size, entries->list[i]->size);
+        cr_assert(memcmp(letter->entries->list[i]->bytes, entries->list[i]->bytes, entries->list[i]->size) == 0);
+    }
+    cr_assert_geq(letter->credit_bytes, sizeof *letter + entries->bytes);
+    letter_free(letter);
+}
+
+Test(reader, hands_over_entries_of_every_size_that_may_be)
+{
+    static const struct {
+        size_t count, payload_size;
+    } table[] = {
+        {1, 0}, {1, 1}, {1, 700}, {1600, 0}, {500, 90}, {1, POST_ENTRY_BYTES_MAX - ENTRY_HEAD_BYTES}, {2, 30000}, {1, 0}};
+    int fd;
+
+    post_start(1);
+    fd = post_call_bulk(1);
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_CONNECTED));
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct batch *entries = post_entries(table[i].count, table[i].payload_size);
+
+        post_say_frame(fd, post_append(entries));
+        assert_come(entries);
+        batch_free(entries);
+    }
+    close(fd);
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_DISCONNECTED));
+}
+
+Test(reader, reads_entries_that_come_byte_by_byte)
+{
+    struct batch *entries = post_entries(20, 50);
+    struct frame *frame = post_append(entries);
+    uint8_t *bytes = post_frame_bytes(frame);
+    int fd;
+
+    post_start(1);
+    fd = post_call_bulk(1);
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_CONNECTED));
+    for (size_t i = 0; i < frame->size; i++)
+        plain_write(fd, bytes + i, 1);
+    assert_come(entries);
+    memory_free(bytes);
+    frame_free(frame);
+    batch_free(entries);
+    close(fd);
+}
+
+/* Says bytes over a bulk connection, which closes it and no other, and is told once. */
+static void assert_closes_bulk(uint64_t connection, const void *bytes, size_t size, const char *reason)
+{
+    int fd = post_call_bulk(connection);
+
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_CONNECTED));
+    plain_write(fd, bytes, size);
+    await_close(fd);
+    close(fd);
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_DISCONNECTED));
+    post_await_lines(1, reason, 1);
+}
+
+Test(reader, closes_a_bulk_connection_whose_entries_are_wrong_and_no_other)
+{
+    struct batch *entries = post_entries(3, 10), *large = post_entries(1, POST_ENTRY_BYTES_MAX - ENTRY_HEAD_BYTES + 1);
+    struct frame *frame = post_append(entries), *too_large = post_append(large);
+    uint8_t *bytes = post_frame_bytes(frame), *large_bytes = post_frame_bytes(too_large);
+    size_t last = entries->list[2]->size;
+    int urgent;
+
+    post_start(1);
+    urgent = post_call(1);
+    post_await_link(1, LETTER_CONNECTED, 1);
+    bytes[frame->size - 1] ^= 1;
+    assert_closes_bulk(1, bytes, frame->size, ": an entry's checksum does not fit level=warn");
+    bytes_put_u32(bytes, (uint32_t)(frame->size - last - 4));
+    assert_closes_bulk(2, bytes, frame->size - last, ": a message tells of 3 entries and carries 2 level=warn");
+    assert_closes_bulk(3, large_bytes, too_large->size, ": an entry of 262145 bytes is over the limit of 262144 level=warn");
+    post_say_round(urgent, 3);
+    cr_assert_eq(post_await_message(1), 3u);
+    close(urgent);
+    memory_free(bytes);
+    memory_free(large_bytes);
+    frame_free(frame);
+    frame_free(too_large);
+    batch_free(entries);
+    batch_free(large);
+}
+
+Test(reader, closes_an_urgent_connection_that_brings_entries)
+{
+    struct batch *entries = post_entries(1, 10);
+    struct frame *frame = post_append(entries);
+    uint8_t *bytes = post_frame_bytes(frame);
+
+    post_start(1);
+    send_bytes(1, bytes, frame->size);
+    post_await_lines(1, ": a frame carries 50 bytes of entries where none may be level=warn", 1);
+    memory_free(bytes);
+    frame_free(frame);
+    batch_free(entries);
+    post_assert_open(2);
+}
+
+Test(reader, needs_credit_for_the_bytes_of_entries_too)
+{
+    struct batch *entries = post_entries(1, 100 * 1024);
+    size_t left = 0;
+    struct letter *letter;
+    int64_t now_us;
+    int fd;
+
+    post_start(1);
+    post_start(2);
+    letter_free(post_take_of(2, CHANNEL_BULK, LETTER_REACHED));
+    for (int i = 0; i < 20; i++)
+        post_send_entries(2, 1, entries);
+    fd = plain_connect(post_port(1));
+    await_close(fd); /* a second, in which a reader that needed no credit would get to the end */
+    close(fd);
+    mailbox_stop(post_node(1)->mailbox);
+    while ((letter = pile_take(post_node(1)->pile, LANE_CLIENTS, clock_now_us(), &now_us)) != NULL) {
+        left += letter->entries != NULL ? letter->entries->bytes : 0;
+        letter_free(letter);
+    }
+    cr_assert_geq(left, 1u);
+    cr_assert_leq(left, 1024 * 1024 + 2 * entries->bytes);
+    pile_free(post_node(1)->pile);
+    mailbox_free(post_node(1)->mailbox);
+    log_close(post_node(1)->log);
+    post_node(1)->mailbox = NULL;
+    batch_free(entries);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "mail/mailbox.h"
 #include "sockets.h"
 #include "unit/post.h"
@@ -34,7 +35,8 @@ Test(writer, tells_once_that_a_peer_cannot_be_reached)
     post_await_lines(1, "Can't reach 2 at ", 3);
     post_await_lines(1, "Can't reach 3 at ", 3);
     post_stop(1);
-    cr_assert_eq(post_count_lines(1, "Connection refused\n"), 2); /* one for each of the others; the rest is at debug */
+    /* One for each of the others; the rest, and all of the bulk channel, is at debug. */
+    cr_assert_eq(post_count_lines(1, "Connection refused\n"), 2);
 }
 
 /* Accepts the next connection of 1 to 2 on a channel, and hears its hello. Those on the other are closed. */
@@ -88,6 +90,7 @@ Test(writer, refuses_an_answer_of_another_member_and_tries_again)
 {
     int listener = plain_listen(post_port(2), 10);
     struct hello theirs;
+    struct letter *letter;
     int fd;
 
     post_start(1);
@@ -106,8 +109,121 @@ Test(writer, refuses_an_answer_of_another_member_and_tries_again)
     fd = answer(listener, &theirs);
     say_answer(fd, &theirs, 2);
     post_await_connected(1, 2, 1);
+    letter = post_take(1, LETTER_REACHED); /* of no other attempt */
+    cr_assert_eq(letter->link.connection, theirs.connection);
+    letter_free(letter);
     close(fd);
     close(listener);
+}
+
+static void assert_own_link(const struct letter *letter, const struct hello *hello)
+{
+    cr_assert_eq(letter->link.peer, 2);
+    cr_assert_eq(letter->link.channel, hello->channel);
+    cr_assert_eq(letter->link.incarnation, mailbox_incarnation(post_node(1)->mailbox));
+    cr_assert_eq(letter->link.incarnation, hello->incarnation);
+    cr_assert_eq(letter->link.connection, hello->connection);
+}
+
+Test(writer, tells_the_server_whom_it_has_reached_and_when_that_connection_has_ended)
+{
+    int listener = plain_listen(post_port(2), 10);
+    struct letter *letter;
+    struct hello theirs;
+
+    post_two()->cluster_uuid.bytes[0] = 7;
+    post_two()->rejoin_empty = true;
+    post_start(1);
+    for (int i = 0; i < 4; i++) {
+        enum channel channel = i % 2 == 0 ? CHANNEL_URGENT : CHANNEL_BULK;
+        int fd = answer_of(listener, channel, &theirs);
+
+        say_answer(fd, &theirs, 2);
+        letter = post_take_of(1, channel, LETTER_REACHED);
+        assert_own_link(letter, &theirs);
+        cr_assert_arr_eq(letter->hello.data_id.bytes, post_two()->data_id.bytes, DATA_ID_SIZE);
+        cr_assert_eq(letter->hello.cluster_uuid.bytes[0], 7);
+        cr_assert(letter->hello.rejoin_empty);
+        letter_free(letter);
+        close(fd);
+        letter = post_take_of(1, channel, LETTER_LOST);
+        assert_own_link(letter, &theirs);
+        letter_free(letter);
+    }
+    close(listener);
+}
+
+/* Whether a letter of this kind lies on the pile of 1 now. */
+static bool is_told(enum letter_kind kind)
+{
+    struct letter *letter;
+    int64_t now_us;
+    bool told = false;
+
+    while ((letter = pile_take(post_node(1)->pile, LANE_CLIENTS, clock_now_us(), &now_us)) != NULL) {
+        told = told || letter->kind == kind;
+        letter_free(letter);
+    }
+    return told;
+}
+
+Test(writer, tells_the_server_before_anything_leaves)
+{
+    int listener = plain_listen(post_port(2), 10), fd;
+    struct hello theirs;
+
+    post_start(1);
+    post_send(1, 2, 1);
+    fd = answer(listener, &theirs);
+    cr_assert_not(is_told(LETTER_REACHED));
+    say_answer(fd, &theirs, 2);
+    await_readable(fd); /* what was meant for it */
+    cr_assert(is_told(LETTER_REACHED));
+    close(fd);
+    close(listener);
+}
+
+Test(writer, is_not_delayed_by_an_answer_that_the_other_channel_waits_for)
+{
+    int listener = plain_listen(post_port(2), 10);
+    struct hello theirs, other;
+    int bulk = -1, urgent = -1;
+
+    post_start(1);
+    while (bulk < 0 || urgent < 0) {
+        int fd = plain_accept(listener);
+
+        cr_assert(post_hear_hello(fd, &other));
+        if (other.channel == CHANNEL_BULK && bulk < 0) {
+            bulk = fd; /* never answered */
+        } else if (other.channel == CHANNEL_URGENT && urgent < 0) {
+            urgent = fd;
+            theirs = other;
+        } else {
+            close(fd);
+        }
+    }
+    say_answer(urgent, &theirs, 2);
+    letter_free(post_take(1, LETTER_REACHED));
+    post_send(1, 2, 1);
+    await_readable(urgent);
+    close(bulk);
+    close(urgent);
+    close(listener);
+}
+
+Test(writer, tells_operators_of_one_channel_only)
+{
+    post_start(1);
+    post_start(2);
+    post_await_connected(1, 2, 1);
+    post_await_connected_bulk(1, 2, 1);
+    post_stop(2);
+    post_await_lines(1, "Lost connection to 2 at ", 2);
+    post_await_lines(1, "Can't reach 2 at ", 2);
+    post_stop(1);
+    cr_assert_eq(post_count_lines(1, " channel=bulk"), post_count_lines(1, " channel=bulk level=debug\n"));
+    cr_assert_geq(post_count_lines(1, " channel=bulk"), 2);
 }
 
 Test(writer, closes_a_connection_to_a_peer_that_speaks_where_it_has_only_to_listen)
