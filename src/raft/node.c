@@ -52,7 +52,11 @@ void node_free(struct node *node)
 
 static bool start_scribe(struct node *node, struct mailraft_error *err)
 {
-    struct scribe_config config = {.id = node->config.id, .pid = node->config.pid};
+    struct scribe_config config = {.id = node->config.id,
+                                   .pid = node->config.pid,
+                                   .segment_bytes = node->config.segment_bytes,
+                                   .entry_bytes_max = node->config.entry_bytes_max,
+                                   .cache_bytes = node->config.log_cache_bytes};
     snprintf(config.data_dir, sizeof config.data_dir, "%s", node->config.data_dir);
     snprintf(config.cluster_name, sizeof config.cluster_name, "%s", node->config.cluster_name);
     node->scribe = scribe_start(&config, node->pile, err);

@@ -53,6 +53,6 @@ Test(swarm, leaders_that_die_again_and_again_are_replaced)
 {
     struct swarm_result result = swarm_run_failovers(1, 5, 200);
 
-    cr_assert_eq(result.elections, 200);
+    cr_assert_geq(result.elections, 200);
     cr_assert_lt(result.simulated_us / 200, 1000000, "an election a second at the least");
 }
