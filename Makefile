@@ -44,7 +44,7 @@ SIM_O    := $(call objects,$(filter-out test/sim/main.c,$(wildcard test/sim/*.c)
 # One x_test.c per x.c: those of raft/ and storage/ run on the simulator's virtual disk, clock and network, the others
 # on the real ones.
 tests_of  = $(wildcard $(patsubst %,test/unit/%_test.c,$(notdir $(basename $(wildcard $(addsuffix /*.c,$(1)))))))
-UNIT_SIM_TESTS := $(call tests_of,src/raft src/storage test/sim)
+UNIT_SIM_TESTS := $(call tests_of,src/raft src/storage test/sim) test/unit/crash_test.c
 UNIT_TESTS     := $(filter-out $(UNIT_SIM_TESTS),$(wildcard test/unit/*_test.c))
 CLUSTER_TESTS  := $(filter-out test/cluster/preload.c,$(wildcard test/cluster/*.c))
 # Criterion does not run under the thread sanitizer; there, test/check.h gives the same macros a runner of our own.
