@@ -156,7 +156,7 @@ static bool slide(struct recovery *recovery, uint64_t offset, size_t size, struc
 }
 
 /* That many bytes at an offset, which lie within the file; good until the next call. NULL: they could not be read. */
-static uint8_t *bytes_at(struct recovery *recovery, uint64_t offset, size_t size, struct mailraft_error *err)
+static const uint8_t *bytes_at(struct recovery *recovery, uint64_t offset, size_t size, struct mailraft_error *err)
 {
     struct window *window = &recovery->window;
     assert(offset + size <= window->segment->header.size);
@@ -551,12 +551,9 @@ static bool renew_frame(struct recovery *recovery, struct mailraft_error *err)
         return false;
     if (!reads || frame.head.number != recovery->frame_number)
         return refuse_changed(recovery, newest->begin, err);
-    size_t size = (size_t)(newest->end - newest->begin), used = FRAME_HEAD_BYTES + frame.head.length;
-    uint8_t *bytes = bytes_at(recovery, newest->begin, size, err);
-    if (bytes == NULL)
-        return false;
-    memset(bytes + used, 0, size - used);
-    return disk_write(recovery->window.file, newest->begin, bytes, size, err);
+    size_t size = (size_t)(newest->end - newest->begin);
+    const uint8_t *bytes = bytes_at(recovery, newest->begin, size, err);
+    return bytes != NULL && disk_write(recovery->window.file, newest->begin, bytes, size, err);
 }
 
 /* In this order: nothing of what is removed or zeroed counts, and the newest frame stays what it is throughout. */

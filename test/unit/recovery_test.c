@@ -342,6 +342,18 @@ Test(recovery, what_replaces_an_entry_may_be_of_an_earlier_term)
     sim_free(sim);
 }
 
+Test(recovery, what_was_replaced_is_not_found_whatever_its_term)
+{
+    struct frame frames[] = {{.first = 1, .last = 3, .term = 1, .payload_size = 10},
+                             {.first = 2, .last = 2, .term = 1, .payload_size = 20}};
+    struct sim *sim = machine(0);
+    put_log(sim, frames, 2);
+    expect_found(sim, "1@1 2@1");
+    struct life life = look_with(sim, ENTRY_HEAD_BYTES + 20); /* only the newer one has so many bytes */
+    cr_assert_str_eq(life.entries, "2@1");
+    sim_free(sim);
+}
+
 Test(recovery, a_file_may_have_been_too_small_for_what_came)
 {
     struct frame frames[] = {{.first = 1, .last = 1, .term = 1}, {.first = 2, .last = 2, .term = 1}};
@@ -813,14 +825,17 @@ Test(recovery, a_torn_frame_that_begins_a_file_goes_with_the_file)
 
 Test(recovery, garbage_behind_the_newest_frame_is_zeroed_and_told)
 {
+    static const uint8_t GARBAGE[FILE_BYTES] = {[FILE_BYTES - 1] = 1};
     struct frame frames[SMALL_COUNT];
+    struct segment_header larger = header_of(2);
     struct sim *sim = small_log(frames, 2);
     uint64_t end = frames[1].offset + frame_bytes(frames[1].size - FRAME_HEAD_BYTES);
-    uint8_t bytes[FILE_BYTES];
-    put_file(sim, 2);
+    uint8_t bytes[2 * FILE_BYTES];
+    larger.size = 2 * FILE_BYTES;
+    put_header(sim, &larger, 2);
+    sim_disk_put(sim, 1, path_of(2), FILE_BYTES, GARBAGE, sizeof GARBAGE);
     sim_disk_flip(sim, 1, path_of(1), end + FRAME_BORDER + 7);
-    sim_disk_flip(sim, 1, path_of(1), FILE_BYTES - 1);
-    sim_disk_flip(sim, 1, path_of(2), FILE_BYTES - 1);
+    sim_disk_flip(sim, 1, path_of(1), end + 3 * FRAME_BORDER);
     cr_assert_eq(expect_found(sim, "1@1 2@1 3@1 4@1 5@1").bytes_cut, 3 * FRAME_BORDER);
     sim_power_cut(sim, 1);
     size_t size = sim_disk_read(sim, 1, path_of(1), end, bytes, sizeof bytes);
