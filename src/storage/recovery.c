@@ -21,6 +21,7 @@ struct segment {
 struct window {
     struct disk_file *file; /* NULL: none is open */
     const struct segment *segment;
+    uint64_t end;    /* nothing is read from there on */
     uint64_t offset; /* of bytes in the file */
     size_t size, room;
     uint8_t *bytes;
@@ -137,7 +138,7 @@ static bool open_file(struct recovery *recovery, uint64_t number, struct mailraf
 static bool slide(struct recovery *recovery, uint64_t offset, size_t size, struct mailraft_error *err)
 {
     struct window *window = &recovery->window;
-    uint64_t end = window->offset + window->size, left = window->segment->header.size - offset;
+    uint64_t end = window->offset + window->size, left = window->end - offset;
     size_t kept = offset >= window->offset && offset < end ? (size_t)(end - offset) : 0, got;
     if (size > window->room || window->room == 0) {
         window->room = size > WINDOW_BYTES ? size : WINDOW_BYTES;
@@ -152,14 +153,15 @@ static bool slide(struct recovery *recovery, uint64_t offset, size_t size, struc
         return false;
     window->size += got;
     recovery->opened->bytes_read += got;
-    return window->size >= size || error_raise(err, &DAMAGED_ERROR, "%s ended while it was being read", recovery->path);
+    return window->size >= size || error_raise(err, &DAMAGED_ERROR, "%s ended while it was being read",
+                                               path_of(recovery, window->segment->header.number));
 }
 
-/* That many bytes at an offset, which lie within the file; good until the next call. NULL: they could not be read. */
+/* That many bytes at an offset, none behind the window's end; good until the next call. NULL: it failed. */
 static const uint8_t *bytes_at(struct recovery *recovery, uint64_t offset, size_t size, struct mailraft_error *err)
 {
     struct window *window = &recovery->window;
-    assert(offset + size <= window->segment->header.size);
+    assert(offset + size <= window->end);
     bool is_in = offset >= window->offset && offset + size <= window->offset + window->size;
     if (!is_in && !slide(recovery, offset, size, err))
         return NULL;
@@ -170,12 +172,11 @@ static const uint8_t *bytes_at(struct recovery *recovery, uint64_t offset, size_
 static bool read_frame(struct recovery *recovery, uint64_t offset, struct frame *frame, bool *reads,
                        struct mailraft_error *err)
 {
-    const struct segment_header *header = &recovery->window.segment->header;
     const uint8_t *bytes = bytes_at(recovery, offset, FRAME_BORDER, err);
     if (bytes == NULL)
         return false;
-    *reads = frame_head_decode(bytes, &frame->head) && frame->head.salt == header->salt &&
-             frame_bytes(frame->head.length) <= header->size - offset;
+    *reads = frame_head_decode(bytes, &frame->head) && frame->head.salt == recovery->window.segment->header.salt &&
+             frame_bytes(frame->head.length) <= recovery->window.end - offset;
     if (!*reads)
         return true;
     bytes = bytes_at(recovery, offset, (size_t)frame_bytes(frame->head.length), err);
@@ -365,6 +366,7 @@ static bool scan_file(struct recovery *recovery, uint64_t number, struct mailraf
 {
     uint64_t size = recovery->segments[number - 1].header.size;
     struct place place = {.file = number, .begin = SEGMENT_DATA_OFFSET};
+    recovery->window.end = size;
     while (place.begin + FRAME_BORDER <= size) {
         struct frame frame;
         bool reads;
@@ -422,6 +424,7 @@ static bool read_run(struct recovery *recovery, const struct run *run, struct ba
     uint64_t offset = run->offset;
     if (!open_file(recovery, run->file, err))
         return false;
+    recovery->window.end = run->offset + run->bytes;
     while (offset < run->offset + run->bytes) {
         struct frame frame;
         bool reads;
@@ -547,6 +550,7 @@ static bool renew_frame(struct recovery *recovery, struct mailraft_error *err)
     bool reads;
     if (recovery->frame_number == 0)
         return true;
+    recovery->window.end = newest->end;
     if (!read_frame(recovery, newest->begin, &frame, &reads, err))
         return false;
     if (!reads || frame.head.number != recovery->frame_number)
