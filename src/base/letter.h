@@ -147,7 +147,8 @@ struct letter {
         struct storage_opened *opened; /* owned */
         struct mailraft_error *error;  /* owned; NULL: none */
         struct {
-            raft_index index; /* up to which entries are applied */
+            raft_index index;   /* up to which entries are applied */
+            size_t entry_bytes; /* of those that were applied since the last such letter */
             int64_t deadline_us;
             size_t memory_bytes;
         } applied;

@@ -207,6 +207,18 @@ struct letter *pile_take(struct pile *pile, enum lane upto, int64_t deadline_us,
     }
 }
 
+struct letter *pile_try(struct pile *pile, enum lane upto, int64_t *now_us)
+{
+    struct letter *letter;
+
+    *now_us = clock_now_us();
+    letter = pile_next(pile, upto, CLOCK_NEVER, *now_us);
+    if (letter != NULL)
+        return letter;
+    pile_collect(pile);
+    return pile_next(pile, upto, CLOCK_NEVER, *now_us);
+}
+
 void pile_put_back(struct pile *pile, enum lane lane, struct letter *letter)
 {
     struct list *list = &pile->lanes[lane];

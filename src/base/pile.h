@@ -1,6 +1,6 @@
 /* pile.h - a pile of mail: any thread puts, one thread takes.
  *
- * Threads:   put and close from any thread; take, put_back and free only from the owner.
+ * Threads:   put and close from any thread; take, try, put_back and free only from the owner.
  * Ownership: put gives the letter away; take hands it over. A letter put into a closed pile is freed.
  * Order:     lanes are emptied in their order, control before inner before clients; within a lane, letters come in the
  *            order they were put. Client letters come in portions, between which the other lanes are looked at.
@@ -31,6 +31,9 @@ void pile_put(struct pile *pile, enum lane lane, struct letter *letter); /* neve
 /* The next letter of the lanes from control up to `upto`; NULL when the deadline passed, or when the pile is closed
  * and those lanes are empty. *now_us: the time of this take, read once. */
 struct letter *pile_take(struct pile *pile, enum lane upto, int64_t deadline_us, int64_t *now_us);
+
+/* The next letter that is there already; NULL when there is none. Never waits, and looks at no deadline. */
+struct letter *pile_try(struct pile *pile, enum lane upto, int64_t *now_us);
 
 /* Lays a letter that was just taken back: it is the next of its lane, and keeps the time it was put. */
 void pile_put_back(struct pile *pile, enum lane lane, struct letter *letter);
