@@ -1,6 +1,6 @@
 /* candidate.c - a candidate asks whether it could win, raises the term, asks for votes, and leads when a majority
  * grants them (Figure 2, "Rules for Servers", Candidates; the pre-vote: dissertation, section 9.6). */
-#include "raft/members.h"
+#include "raft/membership.h"
 #include "raft/timer.h"
 #include "raft/vote.h"
 
@@ -18,7 +18,7 @@ static void begin_round(struct server *server, enum campaign_phase phase)
 {
     server->phase = phase;
     server->campaign_round++;
-    server->granted = 1U << server->self;
+    server->granted = membership_counts(server, server->self) ? 1U << server->self : 0;
     server->refused = 0;
     server->round_lost = false;
     timer_start_round(server);
@@ -26,13 +26,17 @@ static void begin_round(struct server *server, enum campaign_phase phase)
 
 static void ask(struct server *server, enum message_type type, raft_term term)
 {
-    struct message request = {.type_of_message = type,
-                              .curr_term = term,
-                              .last_log_index = server->last_log_index,
-                              .last_log_term = server->last_log_term,
-                              .transfer = server->transfer,
-                              .round = server->campaign_round};
-    server_broadcast(server, &request);
+    for (int i = 0; i < server->config.members.count; i++) {
+        struct message request = {.type_of_message = type,
+                                  .curr_term = term,
+                                  .last_log_index = raft_log_last_index(&server->raft_log),
+                                  .last_log_term = raft_log_last_term(&server->raft_log),
+                                  .transfer = server->transfer,
+                                  .data_id = membership_data_id(server, i),
+                                  .round = server->campaign_round};
+        if (i != server->self)
+            server_send(server, server->config.members.list[i].id, &request);
+    }
 }
 
 /* "Increment currentTerm, vote for self" - and both on the disk before anybody hears of it. */
@@ -44,7 +48,7 @@ static void stand(struct server *server, const char *why)
 
 static void count_pre_votes(struct server *server)
 {
-    if (!members_is_quorum(&server->config.members, server->granted))
+    if (!membership_is_quorum(server, server->granted))
         return;
     char why[60];
     snprintf(why, sizeof why, "pre-vote won %d/%d", __builtin_popcount(server->granted), server->config.members.count);
@@ -53,7 +57,7 @@ static void count_pre_votes(struct server *server)
 
 static void count_votes(struct server *server)
 {
-    if (members_is_quorum(&server->config.members, server->granted))
+    if (membership_is_quorum(server, server->granted))
         server_transition(server, LEADER, "votes %d/%d", __builtin_popcount(server->granted),
                           server->config.members.count);
 }
@@ -68,7 +72,8 @@ static void ask_pre_votes(struct server *server)
 static void ask_votes(struct server *server)
 {
     log_info(server->log, "Candidate! cause=\"%s\" last_log=%llu@%llu", server->wanted_cause,
-             (unsigned long long)server->last_log_index, (unsigned long long)server->last_log_term);
+             (unsigned long long)raft_log_last_index(&server->raft_log),
+             (unsigned long long)raft_log_last_term(&server->raft_log));
     begin_round(server, VOTING);
     ask(server, REQUEST_VOTE, server->current_term);
     count_votes(server);
@@ -90,19 +95,21 @@ static bool is_lost(const struct server *server)
 {
     uint32_t hopes = server->granted;
     for (int i = 0; i < server->config.members.count; i++)
-        if (server->peers[i].connected && (server->refused >> i & 1U) == 0)
+        if (server->peers[i].connected[CHANNEL_URGENT] && membership_counts(server, i) &&
+            (server->refused >> i & 1U) == 0)
             hopes |= 1U << i;
-    return !members_is_quorum(&server->config.members, hopes);
+    return !membership_is_quorum(server, hopes);
 }
 
 /* Enters an answer of this round into the sets of those that granted and refused: votes are counted by member, so an
  * answer that comes twice counts once. */
 static void enter_answer(struct server *server, const char *what)
 {
-    uint32_t voter = 1U << members_find(&server->config.members, server->message->server_id);
+    int position = members_find(&server->config.members, server->message->server_id);
+    uint32_t voter = 1U << position;
     vote_log(server, is_told(server) ? LOG_INFO : LOG_DEBUG, "Reading mail from", server->message->server_id, what,
              server->message);
-    if (server->message->vote_granted)
+    if (server->message->vote_granted && membership_counts(server, position))
         server->granted |= voter;
     else
         server->refused |= voter;
@@ -200,6 +207,11 @@ static void log_summary(struct server *server)
 /* "If election timeout elapses: start new election." On a hint, a lost round ends before its time. */
 static void start_over(struct server *server)
 {
+    if (membership_is_outsider(server)) {
+        server_transition(server, FOLLOWER, "our data folder is new to the cluster");
+        timer_restart(server);
+        return;
+    }
     server->rounds_failed++;
     if (is_told(server))
         log_info(server->log, "Pre-vote! cause=\"%s, %s granted %d/%d\" term_wanted=%llu",

@@ -1,14 +1,10 @@
 /* follower.c - a follower answers requests, and stands for election when it hears from nobody (Figure 2, "Rules for
  * Servers", Followers). */
+#include "raft/append.h"
+#include "raft/leader.h"
+#include "raft/membership.h"
 #include "raft/timer.h"
 #include "raft/vote.h"
-
-/* Figure 2, AppendEntries RPC, "Receiver implementation" 2: whether our log has the entry before the new ones. */
-static bool log_matches(const struct server *server, const struct message *request)
-{
-    return request->prev_index == 0 ||
-           (request->prev_index == server->last_log_index && request->prev_term == server->last_log_term);
-}
 
 /* Two leaders in one term cannot be (election safety, section 5.2): whoever says so is not believed. */
 static bool is_second_leader(struct server *server)
@@ -27,27 +23,41 @@ static void hear_leader(struct server *server)
         server->leader_id = server->message->server_id;
         log_info(server->log, "Following leader %d", server->leader_id);
     }
-    server->leader_round_trip_us = server->message->round_trip_max_us;
-    timer_leader_spoke(server);
+    cluster_time_hear(&server->time, server->message->time_us, server->now_us);
+    bool urgent = server->letter->link.channel == CHANNEL_URGENT;
+    if (urgent)
+        server->leader_round_trip_us = server->message->round_trip_max_us;
+    if (urgent || !server->leader_silent) /* entries that a dead leader had sent before do not tell that it lives */
+        timer_leader_spoke(server);
 }
 
 static void answer_append(struct server *server)
 {
-    bool second = is_second_leader(server);
-    if (!second)
-        hear_leader(server);
-    struct message response = {.type_of_message = RESPONSE_APPEND_ENTRIES,
-                               .curr_term = server->current_term,
-                               .entries_appended = !second && log_matches(server, server->message)};
-    server_answer(server, &response);
-    if (server->stop_asked && !second) /* we led, handed over, and have heard our successor lead */
+    if (is_second_leader(server)) {
+        append_refuse(server);
+        return;
+    }
+    hear_leader(server);
+    append_take(server);
+    if (server->stop_asked) /* we led, handed over, and have heard our successor lead */
         server->stopping = true;
+}
+
+/* Whoever cannot write would not lead, and whose folder is new may have forgotten what it promised. */
+static bool may_stand(struct server *server)
+{
+    if (leader_disk_hangs(server))
+        log_info(server->log, "Not standing cause=\"the disk has not answered for %lld ms\"",
+                 (long long)(server->now_us - server->unsaved_since_us) / 1000);
+    return !leader_disk_hangs(server) && !membership_is_outsider(server);
 }
 
 static void take_over(struct server *server)
 {
     if (server->message->server_id != server->leader_id)
         return; /* only who leads can give leadership away */
+    if (!may_stand(server))
+        return;
     server->transfer = true;
     server_transition(server, CANDIDATE, "leader %d hands over", server->leader_id);
 }
@@ -76,6 +86,10 @@ static void handle_message(struct server *server)
 
 static void stand(struct server *server)
 {
+    if (!may_stand(server)) {
+        timer_restart(server);
+        return;
+    }
     double heard_ms = (double)(server->now_us - server->heard_us) / 1000;
     if (server->leader_id != NO_ONE && server->leader_silent)
         server_transition(server, CANDIDATE, "leader %d closed its connection", server->leader_id);

@@ -2,17 +2,21 @@
  * Servers", Leaders; the check of the quorum: dissertation, section 6.2). */
 #include "raft/leader.h"
 
-#include "raft/members.h"
+#include "base/clock.h"
+#include "raft/append.h"
+#include "raft/membership.h"
+#include "raft/replication.h"
 #include "raft/vote.h"
 
 #define HAND_OVER_WAIT_US 500000 /* how long a leader that stops waits to hear its successor */
+#define WALL_MOVED_US     50000  /* so far the wall clock may move before the log tells its new lead */
 
 int64_t leader_quorum_heard_us(const struct server *server)
 {
     int64_t heard_us[MEMBERS_MAX];
     for (int i = 0; i < server->config.members.count; i++)
         heard_us[i] = i == server->self ? server->now_us : server->peers[i].answered_sent_us;
-    return members_quorum_reached(&server->config.members, heard_us);
+    return membership_quorum_reached(server, heard_us);
 }
 
 /* Of the members that answer: what one that is gone took at its end would slow every election down for ever. */
@@ -40,22 +44,33 @@ static void number_round(struct server *server)
     server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT] = server->now_us;
 }
 
+/* A heartbeat names the last entry that its receiver has acknowledged: so it never contradicts a log that is only behind,
+ * and tells the commit index as far as that one can know it. */
+static void send_heartbeat(struct server *server, int position)
+{
+    raft_index match_index = server->peers[position].progress.match_index;
+    struct message request = {.type_of_message = REQUEST_APPEND_ENTRIES,
+                              .curr_term = server->current_term,
+                              .prev_index = match_index,
+                              .prev_term = raft_log_term_at(&server->raft_log, match_index),
+                              .commit_index = server->commit_index,
+                              .round_trip_max_us = round_trip_max_us(server),
+                              .time_us = cluster_time_now(&server->time, server->now_us),
+                              .round = server->heartbeat_round};
+    server_send(server, server->peers[position].id, &request);
+}
+
 static void send_heartbeats(struct server *server)
 {
     number_round(server);
     server->heartbeat_due_us = server->now_us + server->config.heartbeat_us;
-    struct message request = {.type_of_message = REQUEST_APPEND_ENTRIES,
-                              .curr_term = server->current_term,
-                              .prev_index = server->last_log_index,
-                              .prev_term = server->last_log_term,
-                              .commit_index = server->commit_index,
-                              .round_trip_max_us = round_trip_max_us(server),
-                              .round = server->heartbeat_round};
-    server_broadcast(server, &request);
+    for (int i = 0; i < server->config.members.count; i++)
+        if (i != server->self)
+            send_heartbeat(server, i);
 }
 
 /* An answer proves that its sender heard us when the round it echoes left, not when we read it. */
-static void handle_answer(struct server *server)
+static void note_round(struct server *server)
 {
     const struct message *answer = server->message;
     struct peer *peer = &server->peers[members_find(&server->config.members, answer->server_id)];
@@ -74,8 +89,64 @@ static void refuse_second_leader(struct server *server)
 {
     log_error(server->log, "Two leaders in term %llu: we and %d; REQUEST_APPEND_ENTRIES refused",
               (unsigned long long)server->current_term, server->message->server_id);
-    struct message response = {.type_of_message = RESPONSE_APPEND_ENTRIES, .curr_term = server->current_term};
-    server_answer(server, &response);
+    append_refuse(server);
+}
+
+static bool is_better(const struct peer *peer, const struct peer *best)
+{
+    if (peer->progress.match_index != best->progress.match_index)
+        return peer->progress.match_index > best->progress.match_index;
+    if (peer->answered_round != best->answered_round)
+        return peer->answered_round > best->answered_round;
+    return peer->round_trip_us < best->round_trip_us;
+}
+
+static int most_up_to_date(const struct server *server)
+{
+    int best = -1;
+    for (int i = 0; i < server->config.members.count; i++) {
+        const struct peer *peer = &server->peers[i];
+        if (i == server->self || !peer->connected[CHANNEL_URGENT] || peer->answered_round == 0 ||
+            !membership_counts(server, i) ||
+            server->now_us - peer->answered_sent_us >= server->config.election_timeout_min_us)
+            continue;
+        if (best < 0 || is_better(peer, &server->peers[best]))
+            best = i;
+    }
+    return best;
+}
+
+static void hand_over_when_due(struct server *server)
+{
+    if (server->successor < 0 || server->handing_over)
+        return;
+    const struct peer *successor = &server->peers[server->successor];
+    if (successor->progress.match_index < raft_log_last_index(&server->raft_log))
+        return;
+    log_info(server->log, "Handing over to %d", successor->id);
+    server->handing_over = true;
+    struct message request = {.type_of_message = TIMEOUT_NOW, .curr_term = server->current_term};
+    server_send(server, successor->id, &request);
+}
+
+bool leader_begin_hand_over(struct server *server)
+{
+    server->successor = most_up_to_date(server);
+    if (server->successor < 0)
+        return false;
+    server->stop_deadline_us = server->now_us + HAND_OVER_WAIT_US;
+    server_flush(server);
+    hand_over_when_due(server);
+    return true;
+}
+
+static void handle_answer(struct server *server)
+{
+    if (replication_is_of_the_past(server))
+        return;
+    note_round(server);
+    replication_answered(server);
+    hand_over_when_due(server);
 }
 
 static void handle_message(struct server *server)
@@ -99,36 +170,6 @@ static void handle_message(struct server *server)
     }
 }
 
-static int most_up_to_date(const struct server *server)
-{
-    int best = -1;
-    for (int i = 0; i < server->config.members.count; i++) {
-        const struct peer *peer = &server->peers[i];
-        if (i == server->self || !peer->connected || peer->answered_round == 0 ||
-            server->now_us - peer->answered_sent_us >= server->config.election_timeout_min_us)
-            continue;
-        if (best < 0 || peer->answered_round > server->peers[best].answered_round ||
-            (peer->answered_round == server->peers[best].answered_round &&
-             peer->round_trip_us < server->peers[best].round_trip_us))
-            best = i;
-    }
-    return best;
-}
-
-bool leader_hand_over(struct server *server)
-{
-    int successor = most_up_to_date(server);
-    if (successor < 0)
-        return false;
-    raft_id id = server->config.members.list[successor].id;
-    log_info(server->log, "Handing over to %d", id);
-    server->handing_over = true;
-    server->stop_deadline_us = server->now_us + HAND_OVER_WAIT_US;
-    struct message request = {.type_of_message = TIMEOUT_NOW, .curr_term = server->current_term};
-    server_send(server, id, &request);
-    return true;
-}
-
 /* Steps down when no majority has answered for the maximum election timeout: by then another may lead. */
 static bool check_quorum(struct server *server)
 {
@@ -139,10 +180,62 @@ static bool check_quorum(struct server *server)
     return false;
 }
 
+bool leader_disk_hangs(const struct server *server)
+{
+    return server->unsaved_since_us != CLOCK_NEVER &&
+           server->now_us - server->unsaved_since_us >= server->config.disk_stall_us;
+}
+
+/* Others may go on without our disk, but not we. */
+static bool check_disk(struct server *server)
+{
+    if (!leader_disk_hangs(server))
+        return true;
+    server_transition(server, FOLLOWER, "the disk has not answered for %lld ms",
+                      (long long)(server->now_us - server->unsaved_since_us) / 1000);
+    return false;
+}
+
+/* When the state machine changes by itself: an entry of that time makes all copies of it do so alike. */
+static int64_t machine_due_us(const struct server *server)
+{
+    if (server->machine_deadline_us == MAILRAFT_NO_DEADLINE || server->stop_asked ||
+        server->time.entry_time_us >= server->machine_deadline_us)
+        return CLOCK_NEVER;
+    return server->now_us + server->machine_deadline_us - cluster_time_now(&server->time, server->now_us);
+}
+
+/* Section 8: a leader's clock tells entries the time; where nobody proposes any, it does. */
+static void tell_time(struct server *server)
+{
+    if (server->stop_asked || !membership_is_born(server))
+        return;
+    int64_t lead_us = clock_wall_us() - cluster_time_now(&server->time, server->now_us) - server->wall_offset_us;
+    if (machine_due_us(server) <= server->now_us || lead_us >= WALL_MOVED_US || lead_us <= -WALL_MOVED_US)
+        replication_append_time(server, ENTRY_TIME);
+}
+
+static int64_t earlier(int64_t left_us, int64_t right_us)
+{
+    return left_us < right_us ? left_us : right_us;
+}
+
 static int64_t next_deadline_us(const struct server *server)
 {
-    int64_t quorum_us = leader_quorum_heard_us(server) + server->config.election_timeout_max_us;
-    return quorum_us < server->heartbeat_due_us ? quorum_us : server->heartbeat_due_us;
+    int64_t due_us = leader_quorum_heard_us(server) + server->config.election_timeout_max_us;
+    if (server->unsaved_since_us != CLOCK_NEVER)
+        due_us = earlier(due_us, server->unsaved_since_us + server->config.disk_stall_us);
+    return earlier(earlier(due_us, machine_due_us(server)), server->heartbeat_due_us);
+}
+
+/* Only when a deadline has passed: letters that came before it may hold the answers that are missed. */
+static void meet_deadlines(struct server *server)
+{
+    if (!check_quorum(server) || !check_disk(server))
+        return;
+    tell_time(server);
+    if (server->now_us >= server->heartbeat_due_us)
+        send_heartbeats(server);
 }
 
 void lead(struct server *server)
@@ -152,9 +245,8 @@ void lead(struct server *server)
         case MAIL_MESSAGE:
             handle_message(server);
             break;
-        case MAIL_DEADLINE: /* only then: letters that came before it may hold the answers that are missed */
-            if (check_quorum(server) && server->now_us >= server->heartbeat_due_us)
-                send_heartbeats(server);
+        case MAIL_DEADLINE:
+            meet_deadlines(server);
             break;
         case MAIL_CHANGED:
             break;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/credit.h"
 #include "base/memory.h"
 #include "raft/server.h"
 
@@ -13,11 +14,14 @@ struct node {
     struct node_config config;
     struct log *log;
     struct pile *pile;       /* the server's */
-    struct scribe *scribe;   /* NULL where it has not started */
-    struct mailbox *mailbox; /* NULL where it has not started */
-    bool scribe_ended;       /* it said its last word: it can be joined */
-    bool scribe_stuck;       /* it was abandoned in the disk, and still knows the pile */
-    bool serving;            /* server is in use */
+    struct scribe *scribe;   /* NULL where it has not started; and so on */
+    struct log_reader *log_reader;
+    struct applier *applier;
+    struct mailbox *mailbox;
+    bool scribe_ended;     /* it said its last word: it can be joined */
+    bool log_reader_ended; /* the same */
+    bool stuck;            /* one of them was abandoned in the disk, and still knows the pile */
+    bool serving;          /* server is in use */
     struct server server;
 };
 
@@ -35,6 +39,17 @@ void node_stop(struct node *node)
     pile_put(node->pile, LANE_CONTROL, letter_new(LETTER_STOP));
 }
 
+void node_propose(struct node *node, const void *request, size_t size, const struct proposer *proposer,
+                  struct credit *credit)
+{
+    struct letter *letter = letter_new(LETTER_PROPOSE);
+    mailraft_buffer_put(&letter->request, request, size);
+    letter->proposer = *proposer;
+    letter->credit = credit;
+    letter->credit_bytes = size;
+    pile_put(node->pile, LANE_CLIENTS, letter);
+}
+
 const struct server *node_server(const struct node *node)
 {
     return node->serving ? &node->server : NULL;
@@ -44,8 +59,8 @@ void node_free(struct node *node)
 {
     if (node == NULL)
         return;
-    if (!node->scribe_stuck)
-        pile_free(node->pile); /* otherwise left alone, with what the scribe may still put on it */
+    if (!node->stuck)
+        pile_free(node->pile); /* otherwise left alone, with what may still be put on it */
     mailbox_free(node->mailbox);
     memory_free(node);
 }
@@ -78,91 +93,158 @@ static struct letter *await_storage(struct node *node, struct mailraft_error *er
     return NULL;
 }
 
-/* Whether a stop waits on the pile. Only stops come between the scribe's first letter and what it is asked for. */
-static bool stop_waits(void *context)
+/* Whether a stop, or the scribe's failure, waits on the pile. */
+static bool end_waits(void *context)
 {
     struct node *node = context;
     int64_t now_us;
-    struct letter *letter = pile_take(node->pile, LANE_CONTROL, clock_now_us(), &now_us);
-    if (letter == NULL)
-        return false;
-    assert(letter->kind == LETTER_STOP);
-    pile_put_back(node->pile, LANE_CONTROL, letter);
-    return true;
+    struct letter *letter;
+    while ((letter = pile_try(node->pile, LANE_CONTROL, &now_us)) != NULL && letter->kind == LETTER_STORAGE_WARNED) {
+        log_warn(node->log, "%s", letter->error->message);
+        letter_free(letter);
+    }
+    if (letter != NULL)
+        pile_put_back(node->pile, LANE_CONTROL, letter);
+    return letter != NULL;
+}
+
+/* Why: err of no class where it is a stop. */
+static void take_end(struct node *node, struct mailraft_error *err)
+{
+    int64_t now_us;
+    struct letter *letter = pile_try(node->pile, LANE_CONTROL, &now_us);
+    err->class = NULL;
+    if (letter->kind == LETTER_STORAGE_FAILED)
+        *err = *letter->error;
+    letter_free(letter);
 }
 
 /* False also when a stop came first (err of no class). */
-static bool open_mailbox(struct node *node, const struct letter *opened, struct mailraft_error *err)
+static bool open_mailbox(struct node *node, const struct storage_opened *opened, struct mailraft_error *err)
 {
     struct mailbox_config *config = memory_new(sizeof *config);
     config->id = node->config.id;
     config->members = node->config.members;
     config->listen = node->config.listen;
-    config->data_id = opened->opened->data_id;
-    config->interrupted = stop_waits;
+    config->data_id = opened->data_id;
+    config->cluster_uuid = opened->cluster_uuid;
+    config->rejoin_empty = node->config.rejoin_empty;
+    config->entry_bytes_max = node->config.entry_bytes_max;
+    config->interrupted = end_waits;
     config->context = node;
     snprintf(config->cluster_name, sizeof config->cluster_name, "%s", node->config.cluster_name);
     node->mailbox = mailbox_open(config, node->pile, node->log, err);
     memory_free(config);
-    if (node->mailbox == NULL && stop_waits(node))
-        err->class = NULL;
+    if (node->mailbox == NULL && end_waits(node))
+        take_end(node, err);
     return node->mailbox != NULL;
 }
 
-static void tell_start(struct node *node, const struct letter *opened)
+static void tell_log(struct node *node, const struct storage_opened *opened)
 {
-    char address[ADDRESS_TEXT_MAX], data_id[2 * DATA_ID_SIZE + 1];
-    for (int i = 0; i < DATA_ID_SIZE; i++)
-        snprintf(data_id + 2 * i, 3, "%02x", opened->opened->data_id.bytes[i]);
-    log_set_state(node->log, opened->opened->ballot.term, ROLE_NAMES[FOLLOWER]);
+    log_info(node->log, "Read the log entries=%" PRIu64 " last_log=%" PRIu64 "@%" PRIu64 " files=%" PRIu64 " frames=%" PRIu64
+             " bytes=%" PRIu64 " took_ms=%.1f", opened->terms.last_index, opened->terms.last_index,
+             terms_last(&opened->terms), opened->files, opened->frames, opened->bytes_read,
+             (double)opened->read_us / 1000);
+    if (opened->bytes_cut > 0)
+        log_warn(node->log, "Cut off what was in flight at the last end bytes=%" PRIu64, opened->bytes_cut);
+}
+
+static void tell_start(struct node *node, const struct storage_opened *opened)
+{
+    char address[ADDRESS_TEXT_MAX], data_id[ID_TEXT_MAX];
+    log_set_state(node->log, opened->ballot.term, ROLE_NAMES[FOLLOWER]);
     log_info(node->log, "Started %s data_dir=\"%s\" peer=%s", node->config.about, node->config.data_dir,
              address_format(&node->config.listen, address, sizeof address));
     if (node->config.warning != NULL)
         log_warn(node->log, "%s", node->config.warning);
-    log_info(node->log, "Opened storage data_id=%s voted_for=%d sync_ms=%.1f made=%d", data_id,
-             opened->opened->ballot.voted_for, (double)opened->opened->sync_us / 1000, opened->opened->made);
-    if (opened->opened->damaged >= 0)
+    log_info(node->log, "Opened storage data_id=%s voted_for=%d sync_ms=%.1f made=%d",
+             id_format(opened->data_id.bytes, data_id), opened->ballot.voted_for, (double)opened->sync_us / 1000,
+             opened->made);
+    if (opened->damaged >= 0)
         log_warn(node->log,
                  "Slot %d of the ballot was torn or damaged; the other one counted, and both are whole again",
-                 opened->opened->damaged);
+                 opened->damaged);
+    tell_log(node, opened);
 }
 
-static bool serve(struct node *node, const struct letter *opened, struct mailraft_error *err)
+static bool start_threads(struct node *node, struct mailraft_error *err)
+{
+    node->log_reader = log_reader_start(node->config.data_dir, node->pile, err);
+    if (node->log_reader == NULL)
+        return false;
+    node->applier = applier_start(node->config.machine, node->pile, node->log, err);
+    return node->applier != NULL && mailbox_start(node->mailbox, err);
+}
+
+static bool serve(struct node *node, struct storage_opened *opened, struct mailraft_error *err)
 {
     if (!open_mailbox(node, opened, err))
         return err->class == NULL;
     tell_start(node, opened);
-    if (!mailbox_start(node->mailbox, err))
+    if (!start_threads(node, err))
         return false;
-    server_init(&node->server, &node->config, node->pile, node->log, node->scribe, node->mailbox, opened->opened->ballot,
-                opened->opened->sync_us);
+    struct server_tools tools = {node->pile,       node->log,     node->scribe,
+                                 node->log_reader, node->applier, node->mailbox};
+    if (!server_init(&node->server, &node->config, &tools, opened, err))
+        return false;
     node->serving = true;
     server_run(&node->server);
     *err = node->server.failure;
     return err->class == NULL;
 }
 
-/* What the scribe has left to say; its last letter tells that it can be joined. */
-static void await_scribe(struct node *node, int64_t deadline_us)
+/* What the scribe and the log reader have left to say; the last letter of each tells that it can be joined. */
+static void await_last_words(struct node *node, int64_t deadline_us)
 {
     int64_t now_us;
     struct letter *letter;
-    while (!node->scribe_ended && (letter = pile_take(node->pile, LANE_CONTROL, deadline_us, &now_us)) != NULL) {
-        node->scribe_ended = letter->kind == LETTER_SCRIBE_ENDED;
+    while ((!node->scribe_ended || !node->log_reader_ended) &&
+           (letter = pile_take(node->pile, LANE_CONTROL, deadline_us, &now_us)) != NULL) {
+        node->scribe_ended = node->scribe_ended || letter->kind == LETTER_SCRIBE_ENDED;
+        node->log_reader_ended = node->log_reader_ended || letter->kind == LETTER_LOG_READER_ENDED;
         letter_free(letter);
     }
 }
 
-static void stop_scribe(struct node *node)
+/* Those that use the disk: one that is stuck there is not waited for. */
+static void stop_storage(struct node *node)
 {
     scribe_close(node->scribe);
-    await_scribe(node, clock_now_us() + NODE_SCRIBE_WAIT_US);
-    node->scribe_stuck = !node->scribe_ended;
+    if (node->log_reader != NULL)
+        log_reader_close(node->log_reader);
+    else
+        node->log_reader_ended = true;
+    await_last_words(node, clock_now_us() + NODE_SCRIBE_WAIT_US);
+    node->stuck = !node->scribe_ended || !node->log_reader_ended;
     if (node->scribe_ended)
         scribe_join(node->scribe);
     else
         scribe_abandon(node->scribe);
+    if (node->log_reader != NULL && node->log_reader_ended)
+        log_reader_join(node->log_reader);
+    else if (node->log_reader != NULL)
+        log_reader_abandon(node->log_reader);
     node->scribe = NULL;
+    node->log_reader = NULL;
+}
+
+static void stop_applier(struct node *node)
+{
+    if (node->applier == NULL)
+        return;
+    applier_close(node->applier);
+    applier_join(node->applier);
+    node->applier = NULL;
+}
+
+static void stop_threads(struct node *node)
+{
+    if (node->mailbox != NULL)
+        mailbox_stop(node->mailbox);
+    stop_storage(node);
+    stop_applier(node);
+    pile_close(node->pile);
 }
 
 bool node_run(struct node *node, struct mailraft_error *err)
@@ -171,12 +253,9 @@ bool node_run(struct node *node, struct mailraft_error *err)
     if (!start_scribe(node, err))
         return false;
     struct letter *opened = await_storage(node, err);
-    bool good = opened != NULL ? serve(node, opened, err) : err->class == NULL;
+    bool good = opened != NULL ? serve(node, opened->opened, err) : err->class == NULL;
     letter_free(opened);
-    if (node->mailbox != NULL)
-        mailbox_stop(node->mailbox);
-    stop_scribe(node);
-    pile_close(node->pile);
+    stop_threads(node);
     if (node->serving) {
         server_fini(&node->server);
         if (good)

@@ -112,8 +112,6 @@ static void forget(struct raft_log *log, raft_index first)
 {
     for (raft_index i = log->terms.last_index; i >= first && i >= log->window_first; i--) {
         log->window_bytes -= (*slot(log, i))->size;
-        if (i > log->durable_index)
-            log->undurable_bytes -= (*slot(log, i))->size;
         entry_drop(*slot(log, i));
     }
     while (log->config_count > 0 && log->configs[log->config_count - 1]->index >= first)
@@ -151,7 +149,6 @@ void raft_log_append(struct raft_log *log, struct entry *entry)
     if (window_count(log) > log->window_room)
         grow(log);
     enter_window(log, entry);
-    log->undurable_bytes += entry->size;
     note_config(log, entry);
     if (log->unsaved == NULL)
         log->unsaved = batch_new();
@@ -194,8 +191,8 @@ void raft_log_saved(struct raft_log *log, uint64_t number, const struct run *pla
     catalog_add(&log->catalog, place);
     if (number < log->cut_number || log->cut_unsaved)
         return; /* of before a truncation: what it says of later entries is over */
-    while (log->durable_index < place->last)
-        log->undurable_bytes -= (*slot(log, ++log->durable_index))->size;
+    if (place->last > log->durable_index)
+        log->durable_index = place->last;
     shrink(log);
 }
 

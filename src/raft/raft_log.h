@@ -27,7 +27,6 @@ struct raft_log {
     uint64_t cut_number;     /* of the last that truncates; 0: none has */
     bool cut_unsaved;        /* what is unsaved truncates */
     raft_index durable_index;
-    size_t undurable_bytes;  /* of the entries after it */
 
     size_t config_count, config_room;
     struct entry **configs;  /* those of kind ENTRY_CONFIG, in order */

@@ -6,44 +6,110 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/random.h"
+#include "raft/append.h"
+#include "raft/commit.h"
 #include "raft/leader.h"
-#include "raft/members.h"
+#include "raft/membership.h"
+#include "raft/peers.h"
+#include "raft/proposals.h"
+#include "raft/replication.h"
 #include "raft/timer.h"
 #include "raft/vote.h"
 
 const char *const ROLE_NAMES[3] = {"FOLLOWER", "CANDIDATE", "LEADER"};
 
-void server_init(struct server *server, const struct node_config *config, struct pile *pile, struct log *log,
-                 struct scribe *scribe, struct mailbox *mailbox, struct ballot ballot, int64_t ballot_sync_us)
+/* ---- Beginning and end ---- */
+
+static bool check_config(const struct server *server, struct mailraft_error *err)
+{
+    const struct members *ours = &server->config.members, *theirs = &server->configuration.members;
+    bool same = ours->count == theirs->count;
+    for (int i = 0; same && i < ours->count; i++)
+        same = ours->list[i].id == theirs->list[i].id;
+    if (server->configuration.index == 0 || same)
+        return true;
+    char text[MEMBERS_MAX * 12] = "";
+    size_t used = 0;
+    for (int i = 0; i < theirs->count; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%d", i > 0 ? ", " : "", theirs->list[i].id);
+    return error_raise(err, &CONFIG_ERROR, "The config lists other members than the cluster has, which are %s", text);
+}
+
+/* What the log says at a start: who belongs to the cluster, and what time it is. */
+static bool read_log(struct server *server, struct mailraft_error *err)
+{
+    const struct raft_log *log = &server->raft_log;
+    raft_index last = raft_log_last_index(log);
+    const struct entry *config = raft_log_config(log);
+    int64_t time_us = last == 0 ? 0 : raft_log_at(log, last)->time_us;
+    cluster_time_begin(&server->time, time_us, server->now_us);
+    if (config != NULL && !configuration_decode(config, &server->configuration, err)) {
+        err->class = &DAMAGED_ERROR;
+        return error_prefix(err, "data_dir %s", server->config.data_dir);
+    }
+    return check_config(server, err);
+}
+
+bool server_init(struct server *server, const struct node_config *config, const struct server_tools *tools,
+                 struct storage_opened *opened, struct mailraft_error *err)
 {
     *server = (struct server){.config = *config,
                               .self = members_find(&config->members, config->id),
-                              .pile = pile,
-                              .log = log,
-                              .scribe = scribe,
-                              .mailbox = mailbox,
-                              .current_term = ballot.term,
-                              .voted_for = ballot.voted_for,
-                              .ballot_sync_us = ballot_sync_us,
+                              .pile = tools->pile,
+                              .log = tools->log,
+                              .scribe = tools->scribe,
+                              .log_reader = tools->log_reader,
+                              .applier = tools->applier,
+                              .mailbox = tools->mailbox,
+                              .data_id = opened->data_id,
+                              .current_term = opened->ballot.term,
+                              .voted_for = opened->ballot.voted_for,
+                              .cluster_uuid = opened->cluster_uuid,
+                              .ballot_sync_us = opened->sync_us,
                               .role = FOLLOWER,
                               .leader_id = NO_ONE,
+                              .machine_deadline_us = MAILRAFT_NO_DEADLINE,
+                              .unsaved_since_us = CLOCK_NEVER,
+                              .successor = -1,
                               .campaign_round = (uint64_t)random_between(1, INT64_MAX / 2),
                               .now_us = clock_now_us()};
     assert(server->self >= 0);
     for (int i = 0; i < config->members.count; i++)
         server->peers[i].id = config->members.list[i].id;
-    log_set_state(log, server->current_term, ROLE_NAMES[FOLLOWER]);
-    log_info(log, "Follower! cause=\"started\"");
+    raft_log_init(&server->raft_log, opened, config->log_cache_bytes);
+    if (!read_log(server, err)) {
+        server_fini(server);
+        return false;
+    }
+    log_set_state(server->log, server->current_term, ROLE_NAMES[FOLLOWER]);
+    log_info(server->log, "Follower! cause=\"started\"");
     timer_restart(server);
     timer_tell(server);
+    return true;
 }
 
-void server_fini(struct server *server)
+static void free_letter(struct server *server)
 {
     letter_free(server->letter);
     server->letter = NULL;
     server->message = NULL;
+}
+
+void server_fini(struct server *server)
+{
+    proposals_abandon(server);
+    memory_free(server->pending);
+    raft_log_fini(&server->raft_log);
+    free_letter(server);
+}
+
+void server_fail(struct server *server, const struct mailraft_error *err)
+{
+    if (server->failure.class == NULL)
+        server->failure = *err;
+    server->stopping = true;
 }
 
 void server_run(struct server *server)
@@ -79,6 +145,7 @@ static void enter_candidate(struct server *server, enum role from, const char *c
 {
     log_info(server->log, "%s STATE: %s -> CANDIDATE cause=\"%s\" term_wanted=%" PRIu64,
              server->transfer ? "Hand-over!" : "Pre-vote!", ROLE_NAMES[from], cause, server->current_term + 1);
+    proposals_abandon(server);
     server->phase = ENTERING;
     server->campaign_began_us = server->now_us;
     server->rounds_failed = 0;
@@ -94,6 +161,7 @@ static void enter_leader(struct server *server, enum role from, const char *caus
     server->leader_silent = false;
     server->hint_span_us = 0;
     server->handing_over = false;
+    server->successor = -1;
     server->heartbeat_round = 0;
     server->heartbeat_due_us = server->now_us;
     for (int i = 0; i < server->config.members.count; i++) {
@@ -101,6 +169,7 @@ static void enter_leader(struct server *server, enum role from, const char *caus
         server->peers[i].answered_sent_us = server->now_us;
         server->peers[i].round_trip_us = 0;
     }
+    replication_begin(server);
 }
 
 void server_transition(struct server *server, enum role role, const char *cause, ...)
@@ -131,6 +200,18 @@ void server_transition(struct server *server, enum role role, const char *cause,
 
 /* ---- Term and vote ---- */
 
+/* What has been appended goes to the disk. */
+static void save_entries(struct server *server)
+{
+    uint64_t number;
+    struct batch *unsaved = raft_log_take_unsaved(&server->raft_log, &number);
+    if (unsaved == NULL)
+        return;
+    scribe_save_entries(server->scribe, number, unsaved);
+    if (server->unsaved_since_us == CLOCK_NEVER)
+        server->unsaved_since_us = server->now_us;
+}
+
 void server_save_ballot(struct server *server, raft_term term, raft_id voted_for, const char *cause, ...)
 {
     assert(!server->waiting);
@@ -143,6 +224,7 @@ void server_save_ballot(struct server *server, raft_term term, raft_id voted_for
     va_end(arguments);
     server->wanted = (struct ballot){.term = term, .voted_for = voted_for};
     server->waiting = true;
+    save_entries(server); /* entries of the old term come before the new one, on the disk too */
     scribe_save_ballot(server->scribe, ++server->ballot_number, server->wanted);
 }
 
@@ -157,6 +239,8 @@ static void adopt_ballot(struct server *server, const struct letter *letter)
     server->ballot_sync_us = letter->took_us;
     if (raised) {
         server->leader_id = NO_ONE;
+        server->proven_index = 0;
+        server->answer_owed = false;
         log_set_state(server->log, server->current_term, ROLE_NAMES[server->role]);
         log_info(server->log, "Current Term: %" PRIu64 " cause=\"%s\"", server->current_term, server->wanted_cause);
     }
@@ -187,8 +271,7 @@ static void refuse_stale(struct server *server)
     if (message->type_of_message == REQUEST_VOTE) {
         vote_refuse(server, REFUSAL_STALE_TERM, 0);
     } else if (message->type_of_message == REQUEST_APPEND_ENTRIES) {
-        struct message response = {.type_of_message = RESPONSE_APPEND_ENTRIES, .curr_term = server->current_term};
-        server_answer(server, &response);
+        append_refuse(server);
     } else {
         log_debug(server->log, "Dropped stale %s of %d curr_term=%" PRIu64, message_type_name(message->type_of_message),
                   message->server_id, message->curr_term);
@@ -281,41 +364,32 @@ static enum mail open_message(struct server *server)
     return MAIL_CHANGED;
 }
 
-static struct peer *peer_of(struct server *server, const struct link *link)
-{
-    int position = members_find(&server->config.members, link->peer);
-    return position < 0 || link->channel != CHANNEL_URGENT ? NULL : &server->peers[position];
-}
-
-static void note_connected(struct server *server, const struct letter *letter)
-{
-    struct peer *peer = peer_of(server, &letter->link);
-    if (peer == NULL || (peer->connected && peer->incarnation == letter->link.incarnation &&
-                         peer->connection >= letter->link.connection))
-        return;
-    peer->incarnation = letter->link.incarnation;
-    peer->connection = letter->link.connection;
-    peer->connected = true;
-    peer->data_id = letter->hello.data_id;
-}
-
-static void note_disconnected(struct server *server, const struct letter *letter)
-{
-    struct peer *peer = peer_of(server, &letter->link);
-    if (peer == NULL || peer->incarnation != letter->link.incarnation || peer->connection != letter->link.connection)
-        return; /* an older one, which a newer has replaced */
-    peer->connected = false;
-    if (server->role == FOLLOWER && server->leader_id == peer->id)
-        timer_leader_closed(server);
-}
-
 /* A leader hands over first; whoever is asked twice, or has nothing to hand over, stops at once. */
 static void stop(struct server *server)
 {
     log_info(server->log, "Stopping cause=\"%s\"", server->stop_asked ? "told to, again" : "told to");
     bool again = server->stop_asked;
     server->stop_asked = true;
-    server->stopping = again || server->role != LEADER || !leader_hand_over(server);
+    server->stopping = again || server->role != LEADER || !leader_begin_hand_over(server);
+}
+
+static void note_saved(struct server *server)
+{
+    const struct letter *letter = server->letter;
+    raft_log_saved(&server->raft_log, letter->number, &letter->place);
+    server->unsaved_since_us = letter->number == server->raft_log.saved_number ? CLOCK_NEVER : server->now_us;
+    if (server->role == LEADER)
+        replication_count(server);
+    else
+        append_saved(server);
+}
+
+static void note_uuid(struct server *server)
+{
+    char text[ID_TEXT_MAX];
+    server->cluster_uuid = server->letter->cluster_uuid;
+    mailbox_set_uuid(server->mailbox, &server->cluster_uuid);
+    log_info(server->log, "The cluster is born cluster_uuid=%s", id_format(server->cluster_uuid.bytes, text));
 }
 
 static enum mail open_letter(struct server *server)
@@ -325,39 +399,89 @@ static enum mail open_letter(struct server *server)
     case LETTER_MESSAGE:
         return open_message(server);
     case LETTER_CONNECTED:
-        note_connected(server, letter);
-        break;
     case LETTER_DISCONNECTED:
-        note_disconnected(server, letter);
+    case LETTER_REACHED:
+    case LETTER_LOST:
+        peers_note(server);
         break;
     case LETTER_BALLOT_SAVED:
         adopt_ballot(server, letter);
         break;
+    case LETTER_ENTRIES_SAVED:
+        note_saved(server);
+        break;
+    case LETTER_UUID_SAVED:
+        note_uuid(server);
+        break;
+    case LETTER_ENTRIES_READ:
+        replication_read(server);
+        commit_read(server);
+        break;
+    case LETTER_APPLIED:
+        commit_applied(server);
+        break;
+    case LETTER_PROPOSE:
+        proposals_take(server);
+        break;
+    case LETTER_STORAGE_WARNED:
+        log_warn(server->log, "%s", letter->error->message);
+        break;
     case LETTER_STORAGE_FAILED: /* we must not promise what may be lost: no more work, and nothing more leaves */
-        server->failure = *letter->error;
-        server->stopping = true;
+        server_fail(server, letter->error);
         break;
     case LETTER_STOP:
         stop(server);
         break;
-    case LETTER_STORAGE_OPENED: /* came before we began */
-    case LETTER_SCRIBE_ENDED:   /* its reason came before it */
-    default:                    /* for others */
+    default: /* STORAGE_OPENED came before we began, the last words of others come after; the rest is for others */
         break;
     }
     return MAIL_CHANGED;
 }
 
+#define PENDING_BYTES_MAX (8 * 1024 * 1024) /* of proposals that are not committed: with more, no client adds to them */
+
+/* While a new term or vote is not durable only the disk, a stop and the passing of time are taken. Where disk or
+ * followers are slower than the clients, those wait. */
+static enum lane lanes_open(const struct server *server)
+{
+    if (server->waiting)
+        return LANE_CONTROL;
+    bool full = server->pending_bytes > PENDING_BYTES_MAX && server->role == LEADER;
+    return full ? LANE_INNER : LANE_CLIENTS;
+}
+
+void server_flush(struct server *server)
+{
+    save_entries(server);
+    if (server->role == LEADER && !server->waiting)
+        replication_send(server);
+}
+
+/* The next letter. What has been appended leaves before we wait, or when enough of it has come together: so what many
+ * ask for at once is one write and one message. */
+static struct letter *take_letter(struct server *server, int64_t deadline_us)
+{
+    enum lane upto = lanes_open(server);
+    size_t unsaved_bytes = raft_log_unsaved_bytes(&server->raft_log);
+    if (unsaved_bytes > 0 && unsaved_bytes < REPLICATION_GATHER_BYTES && server->now_us < deadline_us) {
+        struct letter *letter = pile_try(server->pile, upto, &server->now_us);
+        if (letter != NULL)
+            return letter;
+    }
+    if (unsaved_bytes > 0)
+        server_flush(server);
+    return pile_take(server->pile, upto, deadline_us, &server->now_us);
+}
+
 enum mail server_take_mail(struct server *server, int64_t deadline_us)
 {
-    server_fini(server);
+    free_letter(server);
     if (server->stop_asked) /* then nothing but the successor is waited for */
         deadline_us = server->stop_deadline_us;
     else if (server->waiting) /* whatever is due may be done when the ballot is durable */
         deadline_us = CLOCK_NEVER;
     server_check(server);
-    enum lane upto = server->waiting ? LANE_CONTROL : LANE_CLIENTS;
-    server->letter = pile_take(server->pile, upto, deadline_us, &server->now_us);
+    server->letter = take_letter(server, deadline_us);
     if (server->letter != NULL)
         return open_letter(server);
     if (!server->stop_asked)
@@ -367,7 +491,10 @@ enum mail server_take_mail(struct server *server, int64_t deadline_us)
     return MAIL_CHANGED;
 }
 
-void server_send(struct server *server, raft_id to, struct message *message)
+/* ---- Sending ---- */
+
+static void send_over(struct server *server, raft_id to, enum channel channel, struct message *message,
+                      const struct batch *entries)
 {
     assert(!server->waiting); /* nothing leaves while the term or vote that it would reveal is not durable */
     message->server_id = server->config.id;
@@ -375,14 +502,25 @@ void server_send(struct server *server, raft_id to, struct message *message)
         char text[MESSAGE_TEXT_MAX];
         log_debug(server->log, "SEND: to=%d %s", to, message_describe(message, text, sizeof text));
     }
-    mailbox_send(server->mailbox, to, CHANNEL_URGENT, message, NULL, true); /* every message of an election is asked again when it is lost */
+    /* Every message is droppable: what an election loses is asked again, and what replication loses is sent again. */
+    mailbox_send(server->mailbox, to, channel, message, entries, true);
 }
 
-void server_broadcast(struct server *server, struct message *message)
+void server_send(struct server *server, raft_id to, struct message *message)
 {
-    for (int i = 0; i < server->config.members.count; i++)
-        if (i != server->self)
-            server_send(server, server->config.members.list[i].id, message);
+    send_over(server, to, CHANNEL_URGENT, message, NULL);
+}
+
+void server_send_entries(struct server *server, raft_id to, struct message *message, const struct batch *entries)
+{
+    send_over(server, to, CHANNEL_BULK, message, entries);
+}
+
+bool server_is_present(const struct server *server)
+{
+    const struct link *link = &server->letter->link;
+    int position = members_find(&server->config.members, link->peer);
+    return position >= 0 && server->peers[position].incarnation == link->incarnation;
 }
 
 void server_answer(struct server *server, struct message *answer)
@@ -400,8 +538,7 @@ void server_check(const struct server *server)
         assert(!server->waiting);
         assert(server->voted_for == server->config.id);
         assert(server->leader_id == server->config.id);
-        assert(members_is_quorum(members, server->granted));
-        assert((server->granted >> server->self & 1U) != 0);
+        assert(membership_is_quorum(server, server->granted));
     } else {
         assert(server->leader_id != server->config.id);
     }
@@ -409,4 +546,9 @@ void server_check(const struct server *server)
         assert(server->voted_for == server->config.id);
     if (server->waiting)
         assert(server->wanted.term >= server->current_term);
+    raft_log_check(&server->raft_log);
+    assert(raft_log_last_term(&server->raft_log) <= server->current_term);
+    assert(server->commit_index <= raft_log_last_index(&server->raft_log));
+    assert(server->handed_index <= server->commit_index && server->applied_index <= server->handed_index);
+    assert(server->configuration.index <= raft_log_last_index(&server->raft_log));
 }

@@ -27,7 +27,13 @@
 #ifndef RAFT_SERVER_H
 #define RAFT_SERVER_H
 
+#include "raft/applier.h"
+#include "raft/cluster_time.h"
+#include "raft/configuration.h"
 #include "raft/node.h"
+#include "raft/progress.h"
+#include "raft/raft_log.h"
+#include "storage/log_reader.h"
 #include "storage/scribe.h"
 
 enum role { FOLLOWER, CANDIDATE, LEADER };
@@ -47,18 +53,32 @@ enum mail {
     MAIL_CHANGED   /* the role, the term or something else that the role's loop looks at has changed: look again */
 };
 
+#define CHANNELS 2 /* values of enum channel */
+
 /* What we know of another member. */
 struct peer {
     raft_id id;
-    /* The newest connection that it opened to us on the urgent channel. incarnation 0: none yet. */
+    /* Its process, and the newest connections that it opened to us, by channel. incarnation 0: none yet. */
     uint64_t incarnation;
-    uint64_t connection;
-    bool connected;
-    struct data_id data_id;
+    uint64_t connection[CHANNELS];
+    bool connected[CHANNELS];
+    uint64_t reached[CHANNELS]; /* the number of our own connection to it; 0: it has none now */
+    struct introduction hello;  /* what it said of itself when it connected last; data_id zeros: not met yet */
+    bool reached_born;          /* it showed the cluster's uuid when we reached it last */
+    uint64_t told_incarnation;  /* of which we told that its folder is new to the cluster */
 
     uint64_t answered_round;   /* leader: the newest round of heartbeats that it has answered in our term */
     int64_t answered_sent_us;  /* leader: when that round left us; the leader's start where it has answered none */
     int64_t round_trip_us;     /* leader: of that answer; 0: none yet */
+    struct progress progress;  /* leader: how far its log is */
+};
+
+/* A client's proposal that was logged, and whose outcome it waits for. */
+struct pending {
+    raft_index index;
+    raft_term term; /* of the entry: where another stands in its place, it was never executed */
+    size_t bytes;   /* of its command */
+    struct proposer proposer;
 };
 
 /* A term so far above ours comes from no election: adopting it would leave none to stand in. */
@@ -73,13 +93,20 @@ struct server {
     struct pile *pile;
     struct log *log;
     struct scribe *scribe;
+    struct log_reader *log_reader;
+    struct applier *applier;
     struct mailbox *mailbox;
+    struct data_id data_id; /* our folder's */
 
     /* Persistent state (Figure 2). Always what the disk holds: set when the scribe says so. */
     raft_term current_term; /* latest term this server has seen; only grows */
     raft_id voted_for;      /* our choice in current_term; NO_ONE: none yet */
-    raft_index last_log_index;
-    raft_term last_log_term;
+    struct raft_log raft_log; /* log[]; what of it is durable, it says itself */
+    struct cluster_uuid cluster_uuid; /* as the identity has it; zeros: we do not know of a birth */
+    bool uuid_asked;        /* it is on its way there */
+
+    /* Who belongs to the cluster, as the newest CONFIG of the log says; membership.h. */
+    struct configuration configuration;
 
     /* A ballot on its way to the disk. */
     bool waiting;
@@ -91,11 +118,30 @@ struct server {
     /* Volatile state. */
     enum role role;
     raft_id leader_id;          /* who leads current_term, as far as we know; NO_ONE */
-    raft_index commit_index;
+    raft_index commit_index;    /* highest entry known to be on a majority; only grows; lost at restart */
+    raft_index handed_index;    /* the last that was given to the applier */
+    raft_index applied_index;   /* the last that it has applied */
+    size_t applying_bytes;      /* of the entries between the two */
+    uint64_t apply_read_number; /* what the log reader was asked for, to be applied; 0: nothing */
+    uint64_t read_number;       /* of the last letter to the log reader */
+    struct cluster_time time;
+    int64_t wall_offset_us;     /* the wall clock's lead over it, as the newest no-op or time entry of the log says */
+    int64_t machine_deadline_us; /* of the cluster's time: when the state machine wants an entry */
+    size_t machine_bytes;       /* what its state takes */
+    struct pending *pending;    /* a ring, by index */
+    size_t pending_first, pending_count, pending_room;
+    size_t pending_bytes;       /* of their commands */
+    int64_t unsaved_since_us;   /* since when the scribe owes us an answer about entries; CLOCK_NEVER: it does not */
     int64_t now_us;             /* the time of the last take */
     int64_t heard_us;           /* when leader_id last spoke to us */
     int64_t election_deadline_us; /* follower, candidate: when to stand (again) */
     struct peer peers[MEMBERS_MAX]; /* by position in config.members; our own is unused */
+
+    /* Follower. */
+    raft_index proven_index;    /* the last entry that leader_id has proven to match its log; 0 with each term */
+    bool answer_owed;           /* it sent entries that it has had no answer about yet */
+    struct link append_link;    /* over which they came */
+    bool outsider_told;         /* that our folder is new to the cluster */
 
     /* The message that the role is to handle. */
     struct letter *letter;  /* kept: goes back on the pile; otherwise freed at the next take */
@@ -124,19 +170,32 @@ struct server {
     int64_t heartbeat_due_us;
     uint64_t heartbeat_round;   /* numbers the rounds of heartbeats, from 1 in each term */
     int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT */
+    int64_t complaint_due_us;   /* when the next line about an answer that makes no sense may come */
 
     /* Stopping. */
     bool stop_asked;            /* a leader that hands over goes on until stop_deadline_us or until it hears the next */
+    int successor;              /* to whom leadership goes, as soon as it has our whole log; -1: nobody */
     bool handing_over;          /* TIMEOUT_NOW has left: no heartbeats any more */
     int64_t stop_deadline_us;
     bool stopping;              /* server_run() returns */
     struct mailraft_error failure; /* why, where it was not a stop; class NULL otherwise */
 };
 
-/* Readies a server whose storage has been opened (ballot). The pointers are borrowed. */
-void server_init(struct server *server, const struct node_config *config, struct pile *pile, struct log *log,
-                 struct scribe *scribe, struct mailbox *mailbox, struct ballot ballot, int64_t ballot_sync_us);
-void server_fini(struct server *server);
+/* The threads that a server tells what to do, and what it tells them over. Borrowed. */
+struct server_tools {
+    struct pile *pile;
+    struct log *log;
+    struct scribe *scribe;
+    struct log_reader *log_reader;
+    struct applier *applier;
+    struct mailbox *mailbox;
+};
+
+/* Readies a server whose storage has been opened; takes opened's log out of it. False where the log contradicts the
+ * config (CONFIG_ERROR) or itself (DAMAGED_ERROR): it must not run then. */
+bool server_init(struct server *server, const struct node_config *config, const struct server_tools *tools,
+                 struct storage_opened *opened, struct mailraft_error *err);
+void server_fini(struct server *server); /* whoever still waits for a proposal learns that its outcome is uncertain */
 
 /* Runs the member until it stops. server->failure tells why, if it was not asked to. */
 void server_run(struct server *server);
@@ -163,8 +222,19 @@ void server_save_ballot(struct server *server, raft_term term, raft_id voted_for
     __attribute__((format(printf, 4, 5)));
 
 void server_send(struct server *server, raft_id to, struct message *message); /* fills in server_id */
-void server_broadcast(struct server *server, struct message *message);        /* to every other member */
 void server_answer(struct server *server, struct message *answer); /* to the sender of server->message; echoes its round */
+
+/* The same over the bulk channel, with entries, which are borrowed. */
+void server_send_entries(struct server *server, raft_id to, struct message *message, const struct batch *entries);
+
+/* What is appended and not sent on yet leaves: to the scribe, and to the followers that we lead. */
+void server_flush(struct server *server);
+
+/* Ends the node's work: it must not go on. The first reason counts. */
+void server_fail(struct server *server, const struct mailraft_error *err);
+
+/* Whether a message came from the process that we know under its sender's id, and not from an earlier one. */
+bool server_is_present(const struct server *server);
 
 /* Asserts what must hold whenever the server's thread waits. */
 void server_check(const struct server *server);

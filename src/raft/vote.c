@@ -1,6 +1,7 @@
 #include "raft/vote.h"
 
 #include "raft/leader.h"
+#include "raft/membership.h"
 #include "raft/timer.h"
 
 bool vote_leader_lives(const struct server *server)
@@ -14,9 +15,10 @@ bool vote_leader_lives(const struct server *server)
 /* Section 5.4.1: the log whose last entry has the later term is the more up to date; with equal terms, the longer. */
 static bool log_is_behind(const struct server *server, const struct message *request)
 {
-    if (request->last_log_term != server->last_log_term)
-        return request->last_log_term < server->last_log_term;
-    return request->last_log_index < server->last_log_index;
+    raft_term last_term = raft_log_last_term(&server->raft_log);
+    if (request->last_log_term != last_term)
+        return request->last_log_term < last_term;
+    return request->last_log_index < raft_log_last_index(&server->raft_log);
 }
 
 static enum refusal leader_refusal(const struct server *server, int64_t *detail)
@@ -27,6 +29,13 @@ static enum refusal leader_refusal(const struct server *server, int64_t *detail)
     return server->role == LEADER ? REFUSAL_LEADING : REFUSAL_LEADER_LIVES;
 }
 
+/* A voter whose folder is new to the cluster may have forgotten a vote, or entries that it acknowledged: it counts only
+ * where the candidate's CONFIG lists the folder that it has now. */
+static bool has_forgotten(const struct server *server)
+{
+    return membership_is_outsider(server) && !data_id_equal(&server->message->data_id, &server->data_id);
+}
+
 static enum refusal pre_vote_refusal(const struct server *server, int64_t *detail)
 {
     if (server->message->curr_term <= server->current_term)
@@ -34,6 +43,8 @@ static enum refusal pre_vote_refusal(const struct server *server, int64_t *detai
     enum refusal refusal = leader_refusal(server, detail);
     if (refusal != REFUSAL_NONE)
         return refusal;
+    if (has_forgotten(server))
+        return REFUSAL_NEW_FOLDER;
     return log_is_behind(server, server->message) ? REFUSAL_LOG_BEHIND : REFUSAL_NONE;
 }
 
@@ -73,6 +84,8 @@ enum refusal vote_disruption(const struct server *server, int64_t *detail)
 
 enum refusal vote_refusal(const struct server *server, raft_id voted_for, int64_t *detail)
 {
+    if (has_forgotten(server))
+        return REFUSAL_NEW_FOLDER;
     if (log_is_behind(server, server->message))
         return REFUSAL_LOG_BEHIND;
     if (voted_for == server->message->server_id)

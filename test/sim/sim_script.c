@@ -212,15 +212,29 @@ static void meet(struct sim *sim, raft_id to, raft_id peer)
     }
 }
 
+/* An answer to entries or a heartbeat that names no connection answers what came over the present one. */
+static void name_request(struct sim *sim, raft_id to, struct message *answer)
+{
+    const struct link *link;
+
+    if (answer->type_of_message != RESPONSE_APPEND_ENTRIES || answer->request_connection != 0)
+        return;
+    link = reached_link_of(sim, to, answer->server_id, (enum channel)answer->request_channel);
+    answer->request_incarnation = link->incarnation;
+    answer->request_connection = link->connection;
+}
+
 static void put(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries,
                 enum channel channel)
 {
     const struct link *link = link_of(sim, to, message->server_id, channel);
+    struct message named = *message;
 
     meet(sim, to, message->server_id);
     if (link->incarnation == 0)
         connect_next(sim, to, message->server_id, channel);
-    put_over(sim, to, message, entries, link);
+    name_request(sim, to, &named);
+    put_over(sim, to, &named, entries, link);
 }
 
 void sim_put(struct sim *sim, raft_id to, const struct message *message)

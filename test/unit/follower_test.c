@@ -149,9 +149,7 @@ Test(follower, a_granted_vote_restarts_the_deadline)
 
 Test(follower, a_higher_term_that_gets_no_vote_leaves_the_deadline_as_it_was)
 {
-    struct sim *sim = stage_open(3);
-    stage_server(sim)->last_log_index = 4;
-    stage_server(sim)->last_log_term = 1;
+    struct sim *sim = stage_open_with_log(3, 4, 1);
     int64_t deadline_us = stage_server(sim)->election_deadline_us;
     sim_run_us(sim, 50 * US);
     stage_deliver(sim, REQUEST_VOTE, 2, 7); /* its log is empty */

@@ -15,6 +15,7 @@ Test(leader, tells_all_others_at_once_that_it_leads)
     stage_candidate(sim);
     struct message vote = stage_vote(sim, RESPONSE_VOTE, 2, 1, true);
     sim_deliver(sim, 1, &vote);
+    cr_assert_eq(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).entry_count, 1, "its first entry, beside the heartbeats");
     cr_assert_eq(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).curr_term, 1);
     cr_assert_eq(stage_expect(sim, 3, REQUEST_APPEND_ENTRIES).round, 1);
     stage_expect_silence(sim);
@@ -39,7 +40,9 @@ Test(leader, answers_a_vote_request_of_its_own_term_with_a_refusal)
 {
     struct sim *sim = stage_open(3);
     stage_leader(sim);
-    stage_deliver(sim, REQUEST_VOTE, 3, 1);
+    struct message request = stage_message(REQUEST_VOTE, 3, 1);
+    request.last_log_index = request.last_log_term = 1;
+    sim_deliver(sim, 1, &request);
     struct message answer = stage_expect(sim, 3, RESPONSE_VOTE);
     cr_assert_not(answer.vote_granted);
     cr_assert_eq(answer.curr_term, 1);
@@ -186,6 +189,7 @@ Test(leader, hands_over_to_one_that_it_hears_when_it_is_told_to_stop)
     stage_expect_silence(sim);
     struct message request = stage_message(REQUEST_VOTE, 3, 2);
     request.transfer = true;
+    request.last_log_index = request.last_log_term = 1;
     sim_deliver(sim, 1, &request);
     cr_assert(stage_expect(sim, 3, RESPONSE_VOTE).vote_granted);
     cr_assert(sim_lives(sim, 1), "it goes on until it hears its successor");

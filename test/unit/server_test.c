@@ -95,7 +95,10 @@ Test(server, a_vote_for_a_higher_term_is_saved_together_with_the_term_and_answer
             sim_run_us(sim, 200 * US);
         sim_forget_sent(sim, 1);
         uint64_t saves = stage_server(sim)->ballot_number;
-        stage_deliver(sim, REQUEST_VOTE, 3, 40);
+        struct message request = stage_message(REQUEST_VOTE, 3, 40);
+        request.last_log_index = 1; /* as much as a leader has */
+        request.last_log_term = 2;
+        sim_deliver(sim, 1, &request);
         cr_assert(stage_expect(sim, 3, RESPONSE_VOTE).vote_granted);
         stage_expect_silence(sim);
         cr_assert_eq(stage_server(sim)->ballot_number, saves + 1, "one sync");

@@ -18,6 +18,45 @@ struct sim *stage_open(int count)
     return stage_open_with(&config);
 }
 
+struct batch *stage_entries(raft_index first, raft_index last, raft_term term)
+{
+    struct batch *entries = batch_new();
+    for (raft_index i = first; i <= last; i++)
+        batch_add(entries, entry_new(ENTRY_COMMAND, term, i, (int64_t)i, NULL, 0));
+    return entries;
+}
+
+void stage_append(struct sim *sim, struct message request, struct batch *entries)
+{
+    request.type_of_message = REQUEST_APPEND_ENTRIES;
+    request.entry_count = (uint32_t)entries->count;
+    sim_put_entries(sim, 1, &request, entries);
+    batch_free(entries);
+    sim_settle(sim);
+}
+
+void stage_acknowledge(struct sim *sim, raft_id from, raft_term term, raft_index match_index)
+{
+    struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, from, term);
+    answer.round = 0;
+    answer.entries_appended = true;
+    answer.match_index = match_index;
+    answer.request_channel = CHANNEL_BULK;
+    sim_deliver(sim, 1, &answer);
+}
+
+struct sim *stage_open_with_log(int count, raft_index entries, raft_term term)
+{
+    struct sim *sim = stage_open(count);
+    stage_append(sim, (struct message){.server_id = 2, .curr_term = term}, stage_entries(1, entries, term));
+    sim_kill(sim, 1);
+    sim_forget_sent(sim, 1);
+    sim_restart(sim, 1);
+    sim_settle(sim);
+    cr_assert_eq(raft_log_last_index(&stage_server(sim)->raft_log), entries);
+    return sim;
+}
+
 void stage_close(struct sim *sim)
 {
     sim_free(sim);
@@ -96,8 +135,14 @@ void stage_candidate(struct sim *sim)
 void stage_leader(struct sim *sim)
 {
     stage_candidate(sim);
+    for (raft_id peer = 2; peer <= stage_server(sim)->config.members.count; peer++)
+        stage_deliver(sim, RESPONSE_PRE_VOTE, peer, 0); /* a late answer: each has been met before the birth */
     grant(sim, RESPONSE_VOTE);
     cr_assert_eq(stage_server(sim)->role, LEADER);
+    for (raft_id peer = 2; peer <= stage_server(sim)->config.members.count; peer++)
+        stage_acknowledge(sim, peer, 1, 1);
+    cr_assert_eq(stage_server(sim)->commit_index, 1, "the cluster is born");
+    sim_forget_sent(sim, 1);
 }
 
 struct message stage_expect(struct sim *sim, raft_id to, enum message_type type)

@@ -12,12 +12,15 @@
 /* A node that has started, as a follower in term 0. */
 struct sim *stage_open(int count);
 struct sim *stage_open_with(struct node_config *config);
+/* One that has restarted with so many entries of a term, which is its term too. */
+struct sim *stage_open_with_log(int count, raft_index entries, raft_term term);
 void stage_close(struct sim *sim);
 
 struct server *stage_server(struct sim *sim);
 
 /* Brings the node into a role by mail: a follower of member 2 in term 1; a candidate that asks for pre-votes in term
- * 0; one that asks for votes in term 1; the leader of term 1. What it sent on the way is forgotten. */
+ * 0; one that asks for votes in term 1; the leader of term 1, whose entry 1, the CONFIG of all, every peer has. What it
+ * sent on the way is forgotten. */
 void stage_follower(struct sim *sim);
 void stage_pre_candidate(struct sim *sim);
 void stage_candidate(struct sim *sim);
@@ -27,6 +30,14 @@ void stage_leader(struct sim *sim);
 struct message stage_message(enum message_type type, raft_id from, raft_term term);
 /* A peer's answer to what the node asked in its present round. */
 struct message stage_vote(struct sim *sim, enum message_type type, raft_id from, raft_term term, bool granted);
+
+/* Entries first to last of a term, commands without content, for stage_append. */
+struct batch *stage_entries(raft_index first, raft_index last, raft_term term);
+/* A leader's message with entries, after which the node settles. Takes the batch. */
+void stage_append(struct sim *sim, struct message request, struct batch *entries);
+
+/* A peer has durable, and like this leader's log, up to match_index: the answer to entries. */
+void stage_acknowledge(struct sim *sim, raft_id from, raft_term term, raft_index match_index);
 
 void stage_deliver(struct sim *sim, enum message_type type, raft_id from, raft_term term);
 

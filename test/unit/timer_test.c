@@ -93,8 +93,8 @@ Test(timer, a_number_that_was_seen_once_does_not_hide_the_connections_that_follo
     sim_connect_peer(sim, 1, 2, 77, UINT64_MAX);
     sim_disconnect_peer(sim, 1, 2, 77, UINT64_MAX);
     sim_connect_peer(sim, 1, 2, 77, 2);
-    cr_assert(stage_server(sim)->peers[1].connected);
-    cr_assert_eq(stage_server(sim)->peers[1].connection, 2);
+    cr_assert(stage_server(sim)->peers[1].connected[CHANNEL_URGENT]);
+    cr_assert_eq(stage_server(sim)->peers[1].connection[CHANNEL_URGENT], 2);
     stage_close(sim);
 }
 

@@ -19,10 +19,8 @@ static struct message ask(struct sim *sim, enum message_type type, raft_id from,
 
 Test(vote, a_candidate_with_an_older_log_gets_no_vote_and_no_pre_vote)
 {
-    struct sim *sim = stage_open(3);
+    struct sim *sim = stage_open_with_log(3, 10, 5);
     stage_deliver(sim, RESPONSE_APPEND_ENTRIES, 2, 7);
-    stage_server(sim)->last_log_index = 10;
-    stage_server(sim)->last_log_term = 5;
     cr_assert_eq(ask(sim, REQUEST_PRE_VOTE, 2, 8, 99, 4).refusal, REFUSAL_LOG_BEHIND, "a longer log of an older term");
     cr_assert_eq(ask(sim, REQUEST_PRE_VOTE, 2, 8, 9, 5).refusal, REFUSAL_LOG_BEHIND, "a shorter one of the same term");
     cr_assert(ask(sim, REQUEST_PRE_VOTE, 2, 8, 10, 5).vote_granted, "an equal one");

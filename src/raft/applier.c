@@ -1,0 +1,165 @@
+#include "raft/applier.h"
+
+#include <assert.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/thread.h"
+
+struct applier {
+    const struct mailraft_machine *machine; /* NULL: none */
+    struct pile *pile;
+    struct pile *answers; /* the server's */
+    struct log *log;
+    struct thread thread;
+
+    /* Its own thread's. */
+    raft_index applied_index;
+    int64_t wall_offset_us;
+    struct mailraft_standing standing;
+    struct mailraft_entry *entries; /* the batch as the machine sees it; room for `room` */
+    struct mailraft_buffer *replies;
+    size_t room;
+};
+
+void applier_reply(const struct proposer *proposer, enum outcome outcome, raft_index index, raft_id leader_id,
+                   struct mailraft_buffer *bytes)
+{
+    if (proposer->pile == NULL)
+        return;
+    struct letter *letter = letter_new(LETTER_REPLY);
+    letter->number = proposer->number;
+    letter->reply.outcome = outcome;
+    letter->reply.index = index;
+    letter->reply.leader_id = leader_id;
+    if (bytes != NULL) {
+        letter->reply.bytes = *bytes;
+        *bytes = (struct mailraft_buffer){.bytes = NULL};
+    }
+    pile_put(proposer->pile, LANE_INNER, letter);
+}
+
+/* ---- One batch ---- */
+
+static void make_room(struct applier *applier, size_t count)
+{
+    if (count <= applier->room)
+        return;
+    applier->entries = memory_resize(applier->entries, count * sizeof *applier->entries);
+    applier->replies = memory_resize(applier->replies, count * sizeof *applier->replies);
+    applier->room = count;
+}
+
+/* A no-op or a time entry tells how far the wall clock is ahead. */
+static void note_time(struct applier *applier, const struct entry *entry)
+{
+    bool tells = entry->kind == ENTRY_NO_OP || entry->kind == ENTRY_TIME;
+    if (tells && entry_payload_size(entry) >= 8)
+        applier->wall_offset_us = (int64_t)bytes_get_u64(entry_payload(entry));
+}
+
+static void show(struct applier *applier, const struct entry *entry, struct mailraft_entry *shown)
+{
+    assert(entry->index == applier->applied_index + 1);
+    applier->applied_index = entry->index;
+    note_time(applier, entry);
+    *shown = (struct mailraft_entry){
+        .index = entry->index, .time_us = entry->time_us, .wall_offset_us = applier->wall_offset_us};
+    if (entry->kind == ENTRY_COMMAND) {
+        shown->command = entry_payload(entry);
+        shown->size = entry_payload_size(entry);
+    }
+    if (log_enabled(applier->log, LOG_TRACE))
+        log_trace(applier->log, "Applied index=%llu term=%llu checksum=%016llx", (unsigned long long)entry->index,
+                  (unsigned long long)entry->term, (unsigned long long)entry_checksum(entry));
+}
+
+static void apply(struct applier *applier, struct letter *letter)
+{
+    const struct batch *batch = letter->entries;
+    make_room(applier, batch->count);
+    for (size_t i = 0; i < batch->count; i++)
+        show(applier, batch->list[i], &applier->entries[i]);
+    for (size_t i = 0; i < letter->wait_count; i++) {
+        applier->replies[i] = (struct mailraft_buffer){.bytes = NULL};
+        applier->entries[letter->waits[i].index - batch->list[0]->index].reply = &applier->replies[i];
+    }
+    if (applier->machine != NULL)
+        applier->machine->apply(applier->machine->context, applier->entries, batch->count, &applier->standing);
+    for (size_t i = 0; i < letter->wait_count; i++)
+        applier_reply(&letter->waits[i].proposer, OUTCOME_APPLIED, letter->waits[i].index, NO_ONE,
+                      &applier->replies[i]);
+}
+
+/* ---- The thread ---- */
+
+static void say_applied(struct applier *applier, size_t entry_bytes)
+{
+    struct letter *letter = letter_new(LETTER_APPLIED);
+    letter->applied.index = applier->applied_index;
+    letter->applied.entry_bytes = entry_bytes;
+    letter->applied.deadline_us = applier->standing.deadline_us;
+    letter->applied.memory_bytes = applier->standing.memory_bytes;
+    pile_put(applier->answers, LANE_INNER, letter);
+}
+
+static void applier_main(void *context)
+{
+    struct applier *applier = context;
+    struct letter *letter;
+    int64_t now_us;
+
+    while ((letter = pile_take(applier->pile, LANE_CONTROL, CLOCK_NEVER, &now_us)) != NULL) {
+        size_t entry_bytes = 0;
+        for (; letter != NULL; letter = pile_try(applier->pile, LANE_CONTROL, &now_us)) {
+            apply(applier, letter);
+            entry_bytes += letter->entries->bytes;
+            letter_free(letter);
+        }
+        say_applied(applier, entry_bytes);
+    }
+}
+
+static void applier_free(struct applier *applier)
+{
+    pile_free(applier->pile);
+    memory_free(applier->entries);
+    memory_free(applier->replies);
+    memory_free(applier);
+}
+
+struct applier *applier_start(const struct mailraft_machine *machine, struct pile *answers, struct log *log,
+                              struct mailraft_error *err)
+{
+    struct applier *applier = memory_new(sizeof *applier);
+    applier->machine = machine;
+    applier->pile = pile_new();
+    applier->answers = answers;
+    applier->log = log;
+    applier->standing.deadline_us = MAILRAFT_NO_DEADLINE;
+    if (thread_start(&applier->thread, "applier", applier_main, applier, err))
+        return applier;
+    applier_free(applier);
+    return NULL;
+}
+
+void applier_apply(struct applier *applier, struct batch *entries, struct wait *waits, size_t wait_count)
+{
+    struct letter *letter = letter_new(LETTER_APPLY);
+    letter->entries = entries;
+    letter->waits = waits;
+    letter->wait_count = wait_count;
+    pile_put(applier->pile, LANE_CONTROL, letter);
+}
+
+void applier_close(struct applier *applier)
+{
+    pile_close(applier->pile);
+}
+
+void applier_join(struct applier *applier)
+{
+    thread_join(&applier->thread);
+    applier_free(applier);
+}

@@ -1,0 +1,217 @@
+#include "raft/membership.h"
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "raft/members.h"
+#include "raft/replication.h"
+
+/* ---- Counting ---- */
+
+struct data_id membership_data_id(const struct server *server, int position)
+{
+    return server->configuration.data_ids[position]; /* zeros without a CONFIG */
+}
+
+static const struct data_id *present_data_id(const struct server *server, int position)
+{
+    return position == server->self ? &server->data_id : &server->peers[position].hello.data_id;
+}
+
+bool membership_counts(const struct server *server, int position)
+{
+    if (server->configuration.index == 0)
+        return true;
+    struct data_id listed = membership_data_id(server, position);
+    return !data_id_is_none(&listed) && data_id_equal(&listed, present_data_id(server, position));
+}
+
+bool membership_is_quorum(const struct server *server, uint32_t set)
+{
+    if (server->configuration.index == 0 && server->config.birth_all)
+        return __builtin_popcount(set) == server->config.members.count;
+    return members_is_quorum(&server->config.members, set);
+}
+
+int64_t membership_quorum_reached(const struct server *server, const int64_t *values)
+{
+    int64_t counted[MEMBERS_MAX];
+    for (int i = 0; i < server->config.members.count; i++)
+        counted[i] = membership_counts(server, i) ? values[i] : INT64_MIN / 4;
+    return members_quorum_reached(&server->config.members, counted);
+}
+
+static bool is_connected_to_born(const struct server *server)
+{
+    for (int i = 0; i < server->config.members.count; i++) {
+        const struct peer *peer = &server->peers[i];
+        bool connected = peer->connected[CHANNEL_URGENT] || peer->connected[CHANNEL_BULK];
+        bool reached = peer->reached[CHANNEL_URGENT] != 0 || peer->reached[CHANNEL_BULK] != 0;
+        if ((connected && !cluster_uuid_is_none(&peer->hello.cluster_uuid)) || (reached && peer->reached_born))
+            return true;
+    }
+    return false;
+}
+
+static bool lists_us(const struct server *server)
+{
+    return server->configuration.index > 0 && membership_counts(server, server->self);
+}
+
+bool membership_is_outsider(const struct server *server)
+{
+    return !lists_us(server) && is_connected_to_born(server);
+}
+
+bool membership_is_born(const struct server *server)
+{
+    return server->commit_index > 0;
+}
+
+/* ---- Following the log ---- */
+
+void membership_watch(struct server *server)
+{
+    if (server->outsider_told || !membership_is_outsider(server))
+        return;
+    server->outsider_told = true;
+    struct data_id listed = membership_data_id(server, server->self);
+    char ours[ID_TEXT_MAX], theirs[ID_TEXT_MAX];
+    id_format(server->data_id.bytes, ours);
+    if (data_id_is_none(&listed))
+        log_warn(server->log,
+                 "Our data folder is new to a cluster that was born without it: we vote for nobody until its leader "
+                 "lists us data_id=%s rejoin_empty=%d",
+                 ours, server->config.rejoin_empty);
+    else
+        log_error(server->log,
+                  "We came back with an empty folder: the cluster knows us by another data id, so we do not vote; "
+                  "restore the folder, or start with --rejoin-empty to join anew data_id=%s known=%s rejoin_empty=%d",
+                  ours, id_format(listed.bytes, theirs), server->config.rejoin_empty);
+}
+
+static void tell_configuration(const struct server *server)
+{
+    const struct configuration *configuration = &server->configuration;
+    int known = 0;
+    for (int i = 0; i < configuration->members.count; i++)
+        known += !data_id_is_none(&configuration->data_ids[i]);
+    char uuid[ID_TEXT_MAX];
+    log_info(server->log, "Configuration index=%llu cluster_uuid=%s members=%d known=%d",
+             (unsigned long long)configuration->index, id_format(configuration->uuid.bytes, uuid),
+             configuration->members.count, known);
+}
+
+void membership_adopt(struct server *server)
+{
+    const struct entry *newest = raft_log_config(&server->raft_log);
+    struct configuration *configuration = &server->configuration;
+    struct mailraft_error err;
+    if (newest == NULL) {
+        *configuration = (struct configuration){.index = 0};
+        return;
+    }
+    if (newest->index == configuration->index && newest->term == configuration->term)
+        return;
+    if (!configuration_decode(newest, configuration, &err)) { /* it was checked before it was appended */
+        server_fail(server, &err);
+        return;
+    }
+    tell_configuration(server);
+    if (lists_us(server))
+        server->outsider_told = false;
+    membership_watch(server);
+}
+
+/* Entry 1 is the birth: its uuid is the cluster's, whatever later ones say. */
+void membership_committed(struct server *server)
+{
+    struct configuration *first;
+    struct mailraft_error err;
+    const struct raft_log *log = &server->raft_log;
+    if (server->uuid_asked || !cluster_uuid_is_none(&server->cluster_uuid) || log->config_count == 0)
+        return;
+    first = memory_new(sizeof *first);
+    if (log->configs[0]->index == 1 && configuration_decode(log->configs[0], first, &err)) {
+        server->uuid_asked = true;
+        scribe_save_uuid(server->scribe, &first->uuid);
+    }
+    memory_free(first);
+}
+
+/* ---- Leading ---- */
+
+static void propose(struct server *server, const struct configuration *configuration)
+{
+    struct mailraft_buffer payload = {.bytes = NULL};
+    configuration_encode(configuration, &payload);
+    replication_append(server, ENTRY_CONFIG, payload.bytes, payload.size);
+    buffer_fini(&payload);
+}
+
+void membership_give_birth(struct server *server)
+{
+    struct configuration *configuration = memory_new(sizeof *configuration);
+    configuration->members = server->config.members;
+    random_bytes(configuration->uuid.bytes, sizeof configuration->uuid.bytes);
+    for (int i = 0; i < configuration->members.count; i++)
+        configuration->data_ids[i] = *present_data_id(server, i);
+    propose(server, configuration);
+    memory_free(configuration);
+}
+
+static void tell_empty_folder(struct server *server, int position)
+{
+    struct peer *peer = &server->peers[position];
+    struct data_id listed = membership_data_id(server, position);
+    char theirs[ID_TEXT_MAX], known[ID_TEXT_MAX];
+    if (peer->told_incarnation == peer->incarnation)
+        return;
+    peer->told_incarnation = peer->incarnation;
+    log_warn(server->log,
+             "Node %d came back with an empty folder: its votes and acknowledgements do not count; restore the folder, "
+             "or start it with --rejoin-empty data_id=%s known=%s rejoin_empty=%d",
+             peer->id, id_format(peer->hello.data_id.bytes, theirs), id_format(listed.bytes, known),
+             peer->hello.rejoin_empty);
+}
+
+/* The data id that a member is to have next: the listed one where nothing is due. */
+static struct data_id due_data_id(struct server *server, int position)
+{
+    static const struct data_id NONE;
+    const struct peer *peer = &server->peers[position];
+    struct data_id listed = membership_data_id(server, position);
+    if (position == server->self || data_id_is_none(&peer->hello.data_id) ||
+        data_id_equal(&listed, &peer->hello.data_id))
+        return listed;
+    if (data_id_is_none(&listed))
+        return peer->hello.data_id;
+    tell_empty_folder(server, position);
+    return peer->hello.rejoin_empty ? NONE : listed;
+}
+
+/* Dissertation, section 4.1, and its correction of 2015: one change at a time, and none before an entry of the own term
+ * is committed. */
+static bool may_change(const struct server *server)
+{
+    return server->role == LEADER && !server->stop_asked && server->configuration.index > 0 &&
+           server->configuration.index <= server->commit_index &&
+           raft_log_term_at(&server->raft_log, server->commit_index) == server->current_term;
+}
+
+void membership_tend(struct server *server)
+{
+    if (!may_change(server))
+        return;
+    for (int i = 0; i < server->config.members.count; i++) {
+        struct data_id listed = membership_data_id(server, i);
+        struct data_id due = due_data_id(server, i);
+        if (data_id_equal(&listed, &due))
+            continue;
+        struct configuration *next = memory_new(sizeof *next);
+        *next = server->configuration;
+        next->data_ids[i] = due;
+        propose(server, next);
+        memory_free(next);
+        return;
+    }
+}

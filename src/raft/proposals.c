@@ -1,0 +1,115 @@
+#include "raft/proposals.h"
+
+#include <assert.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "raft/membership.h"
+#include "raft/replication.h"
+
+/* ---- The ring of those who wait ---- */
+
+static struct pending *pending_at(const struct server *server, size_t place)
+{
+    return &server->pending[(server->pending_first + place) & (server->pending_room - 1)];
+}
+
+static void grow(struct server *server)
+{
+    size_t room = server->pending_room == 0 ? 64 : 2 * server->pending_room;
+    struct pending *larger = memory_new(room * sizeof *larger);
+    for (size_t i = 0; i < server->pending_count; i++)
+        larger[i] = *pending_at(server, i);
+    memory_free(server->pending);
+    server->pending = larger;
+    server->pending_room = room;
+    server->pending_first = 0;
+}
+
+static void await_outcome(struct server *server, raft_index index, size_t bytes, const struct proposer *proposer)
+{
+    assert(server->pending_count == 0 || pending_at(server, server->pending_count - 1)->index < index);
+    if (server->pending_count == server->pending_room)
+        grow(server);
+    *pending_at(server, server->pending_count++) = (struct pending){index, server->current_term, bytes, *proposer};
+    server->pending_bytes += bytes;
+}
+
+static struct pending pending_take(struct server *server)
+{
+    struct pending first = *pending_at(server, 0);
+    server->pending_first = (server->pending_first + 1) & (server->pending_room - 1);
+    server->pending_count--;
+    server->pending_bytes -= first.bytes;
+    return first;
+}
+
+/* ---- Proposing ---- */
+
+static bool may_propose(const struct server *server)
+{
+    return server->role == LEADER && !server->stop_asked && membership_is_born(server) && server->config.machine != NULL;
+}
+
+static void refuse(const struct server *server, enum outcome outcome, struct mailraft_buffer *bytes)
+{
+    bool other = outcome == OUTCOME_NOT_EXECUTED && server->leader_id != server->config.id;
+    raft_id leader = other ? server->leader_id : NO_ONE;
+    applier_reply(&server->letter->proposer, outcome, 0, leader, bytes);
+}
+
+static bool prepare(struct server *server, struct mailraft_buffer *command)
+{
+    const struct mailraft_machine *machine = server->config.machine;
+    struct mailraft_proposal proposal = {.request = server->letter->request.bytes,
+                                         .size = server->letter->request.size,
+                                         .time_us = cluster_time_now(&server->time, server->now_us),
+                                         .wall_offset_us = server->wall_offset_us};
+    random_bytes(proposal.random, sizeof proposal.random);
+    return machine->prepare(machine->context, &proposal, command);
+}
+
+void proposals_take(struct server *server)
+{
+    struct mailraft_buffer command = {.bytes = NULL};
+    if (!may_propose(server)) {
+        refuse(server, OUTCOME_NOT_EXECUTED, NULL);
+    } else if (!prepare(server, &command)) {
+        refuse(server, OUTCOME_REFUSED, &command);
+    } else if (command.size > server->config.entry_bytes_max - ENTRY_HEAD_BYTES) {
+        refuse(server, OUTCOME_TOO_LARGE, NULL);
+    } else {
+        raft_index index = replication_append(server, ENTRY_COMMAND, command.bytes, command.size);
+        await_outcome(server, index, command.size, &server->letter->proposer);
+    }
+    buffer_fini(&command);
+}
+
+/* ---- Outcomes ---- */
+
+struct wait *proposals_settle(struct server *server, const struct batch *entries, size_t *wait_count)
+{
+    raft_index first = entries->list[0]->index, last = entries->list[entries->count - 1]->index;
+    struct wait *waits = NULL;
+    *wait_count = 0;
+    while (server->pending_count > 0 && pending_at(server, 0)->index <= last) {
+        struct pending pending = pending_take(server);
+        assert(pending.index >= first);
+        if (entries->list[pending.index - first]->term != pending.term) {
+            applier_reply(&pending.proposer, OUTCOME_NOT_EXECUTED, pending.index, server->leader_id, NULL);
+            continue;
+        }
+        if (waits == NULL) /* no more than these can follow */
+            waits = memory_new((1 + server->pending_count) * sizeof *waits);
+        waits[(*wait_count)++] = (struct wait){pending.index, pending.proposer};
+    }
+    return waits;
+}
+
+void proposals_abandon(struct server *server)
+{
+    while (server->pending_count > 0) {
+        struct pending pending = pending_take(server);
+        applier_reply(&pending.proposer, OUTCOME_UNCERTAIN, pending.index, NO_ONE, NULL);
+    }
+}
