@@ -212,12 +212,15 @@ struct batch *raft_log_slice(const struct raft_log *log, raft_index first, raft_
 
 struct run raft_log_place(const struct raft_log *log, raft_index first, raft_index last)
 {
+    assert(!raft_log_has(log, first));
     const struct run *found = catalog_find(&log->catalog, first);
     assert(found != NULL); /* entries leave memory when the catalog has them */
     struct run run = *found;
     run.first = first;
     if (run.last > last)
         run.last = last;
+    if (run.last >= log->window_first) /* what stands there may have been replaced by entries that are not durable yet */
+        run.last = log->window_first - 1;
     return run;
 }
 
