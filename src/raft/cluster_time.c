@@ -26,6 +26,9 @@ void cluster_time_entry(struct cluster_time *time, int64_t time_us)
 
 int64_t cluster_time_now(const struct cluster_time *time, int64_t now_us)
 {
-    int64_t time_us = time->heard_time_us + (now_us - time->heard_us);
+    int64_t passed_us = now_us - time->heard_us;
+    if (time->heard_time_us > CLUSTER_TIME_MAX - passed_us) /* what others tell may be anything */
+        return CLUSTER_TIME_MAX;
+    int64_t time_us = time->heard_time_us + passed_us;
     return time_us > time->entry_time_us ? time_us : time->entry_time_us;
 }

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define CLUSTER_TIME_MAX (INT64_MAX - 1) /* what an entry can carry; time stands still there */
+
 struct cluster_time {
     int64_t heard_time_us; /* what it was ... */
     int64_t heard_us;      /* ... at this moment of our clock */

@@ -202,7 +202,7 @@ static int64_t machine_due_us(const struct server *server)
     if (server->machine_deadline_us == MAILRAFT_NO_DEADLINE || server->stop_asked ||
         server->time.entry_time_us >= server->machine_deadline_us)
         return CLOCK_NEVER;
-    return server->now_us + server->machine_deadline_us - cluster_time_now(&server->time, server->now_us);
+    return server->now_us + (server->machine_deadline_us - cluster_time_now(&server->time, server->now_us));
 }
 
 /* Section 8: a leader's clock tells entries the time; where nobody proposes any, it does. */
