@@ -3,8 +3,7 @@
 
 static void answer_heartbeat(struct sim *sim, raft_id peer, uint64_t round)
 {
-    struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, peer, 1);
-    answer.entries_appended = true;
+    struct message answer = stage_acknowledgement(sim, peer, CHANNEL_URGENT, 1);
     answer.round = round;
     sim_deliver(sim, 1, &answer);
 }
@@ -12,12 +11,18 @@ static void answer_heartbeat(struct sim *sim, raft_id peer, uint64_t round)
 Test(leader, tells_all_others_at_once_that_it_leads)
 {
     struct sim *sim = stage_open(3);
+    stage_meet_all(sim);
     stage_candidate(sim);
     struct message vote = stage_vote(sim, RESPONSE_VOTE, 2, 1, true);
     sim_deliver(sim, 1, &vote);
-    cr_assert_eq(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).entry_count, 1, "its first entry, beside the heartbeats");
-    cr_assert_eq(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).curr_term, 1);
-    cr_assert_eq(stage_expect(sim, 3, REQUEST_APPEND_ENTRIES).round, 1);
+    for (raft_id peer = 2; peer <= 3; peer++) {
+        struct message first = stage_expect(sim, peer, REQUEST_APPEND_ENTRIES);
+        cr_assert_eq(first.curr_term, 1);
+        cr_assert_eq(first.entry_count, 1, "the first entry of its term ...");
+        struct message heartbeat = stage_expect(sim, peer, REQUEST_APPEND_ENTRIES);
+        cr_assert_eq(heartbeat.entry_count, 0, "... and a heartbeat");
+        cr_assert_eq(heartbeat.round, 1);
+    }
     stage_expect_silence(sim);
     stage_close(sim);
 }
@@ -40,8 +45,7 @@ Test(leader, answers_a_vote_request_of_its_own_term_with_a_refusal)
 {
     struct sim *sim = stage_open(3);
     stage_leader(sim);
-    struct message request = stage_message(REQUEST_VOTE, 3, 1);
-    request.last_log_index = request.last_log_term = 1;
+    struct message request = stage_request_vote(sim, 3, 1);
     sim_deliver(sim, 1, &request);
     struct message answer = stage_expect(sim, 3, RESPONSE_VOTE);
     cr_assert_not(answer.vote_granted);
@@ -128,7 +132,7 @@ Test(leader, that_was_paused_does_not_take_old_answers_for_new_ones)
     answer_heartbeat(sim, 2, 1);
     stage_deliver(sim, RESPONSE_APPEND_ENTRIES, 3, 0); /* so that its connection is open */
     sim_pause(sim, 1);
-    struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, 3, 1);
+    struct message answer = stage_acknowledgement(sim, 3, CHANNEL_URGENT, 1);
     answer.round = 1;
     sim_put(sim, 1, &answer);
     sim_run_us(sim, 3000 * US);
@@ -187,9 +191,8 @@ Test(leader, hands_over_to_one_that_it_hears_when_it_is_told_to_stop)
     sim_run_us(sim, 100 * US);
     answer_heartbeat(sim, 2, 1); /* which wakes it, long after the next heartbeat was due */
     stage_expect_silence(sim);
-    struct message request = stage_message(REQUEST_VOTE, 3, 2);
+    struct message request = stage_request_vote(sim, 3, 2);
     request.transfer = true;
-    request.last_log_index = request.last_log_term = 1;
     sim_deliver(sim, 1, &request);
     cr_assert(stage_expect(sim, 3, RESPONSE_VOTE).vote_granted);
     cr_assert(sim_lives(sim, 1), "it goes on until it hears its successor");
@@ -248,7 +251,7 @@ Test(leader, reads_all_that_came_before_its_deadline_before_it_gives_up)
     sim_pause(sim, 1);
     sim_run_us(sim, 255 * US); /* more than the maximum timeout after it began to lead */
     for (raft_id peer = 2; peer <= 3; peer++) {
-        struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, peer, 1);
+        struct message answer = stage_acknowledgement(sim, peer, CHANNEL_URGENT, 1);
         answer.round = 2;
         sim_put(sim, 1, &answer);
     }

@@ -129,7 +129,6 @@ Test(raft_log, what_the_storage_held_is_taken_over_and_durable)
     cr_assert_eq(raft_log_term_at(&entries, 50), 3);
     cr_assert_eq(raft_log_term_at(&entries, 51), 4);
     cr_assert_eq(entries.durable_index, 100);
-    cr_assert_eq(entries.undurable_bytes, 0);
     cr_assert_not(raft_log_has(&entries, 20));
     for (raft_index i = 21; i <= 100; i++)
         cr_assert_eq(raft_log_at(&entries, i)->index, i);
@@ -267,13 +266,10 @@ Test(raft_log, an_answer_makes_durable_what_it_names)
     put_up_to(6, 1);
     uint64_t second = take(5, 6);
     cr_assert_eq(entries.durable_index, 0);
-    cr_assert_eq(entries.undurable_bytes, 6 * SIZE);
     saved(first, 1, 4);
     cr_assert_eq(entries.durable_index, 4);
-    cr_assert_eq(entries.undurable_bytes, 2 * SIZE);
     saved(second, 5, 6);
     cr_assert_eq(entries.durable_index, 6);
-    cr_assert_eq(entries.undurable_bytes, 0);
 }
 
 Test(raft_log, a_letter_that_was_written_in_two_frames_is_answered_in_parts)
@@ -292,14 +288,11 @@ Test(raft_log, a_truncation_lowers_what_is_durable_at_once)
     save(1, 6);
     put(4, 2);
     cr_assert_eq(entries.durable_index, 3);
-    cr_assert_eq(entries.undurable_bytes, SIZE);
     put(5, 2);
     put(3, 3);
     cr_assert_eq(entries.durable_index, 2);
-    cr_assert_eq(entries.undurable_bytes, SIZE);
     save(3, 3);
     cr_assert_eq(entries.durable_index, 3);
-    cr_assert_eq(entries.undurable_bytes, 0);
 }
 
 Test(raft_log, a_truncation_of_what_is_not_durable_leaves_the_durable_index)
@@ -310,7 +303,6 @@ Test(raft_log, a_truncation_of_what_is_not_durable_leaves_the_durable_index)
     uint64_t before = take(4, 6);
     put(5, 2);
     cr_assert_eq(entries.durable_index, 3);
-    cr_assert_eq(entries.undurable_bytes, 2 * SIZE);
     uint64_t cut = take(5, 5);
     saved(before, 4, 6);
     saved(cut, 5, 5);

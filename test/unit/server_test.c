@@ -95,9 +95,7 @@ Test(server, a_vote_for_a_higher_term_is_saved_together_with_the_term_and_answer
             sim_run_us(sim, 200 * US);
         sim_forget_sent(sim, 1);
         uint64_t saves = stage_server(sim)->ballot_number;
-        struct message request = stage_message(REQUEST_VOTE, 3, 40);
-        request.last_log_index = 1; /* as much as a leader has */
-        request.last_log_term = 2;
+        struct message request = stage_request_vote(sim, 3, 40);
         sim_deliver(sim, 1, &request);
         cr_assert(stage_expect(sim, 3, RESPONSE_VOTE).vote_granted);
         stage_expect_silence(sim);
@@ -184,7 +182,8 @@ Test(server, a_second_stop_does_not_wait_for_the_successor)
 {
     struct sim *sim = stage_open(3);
     stage_leader(sim);
-    struct message answer = stage_message(RESPONSE_APPEND_ENTRIES, 2, 1);
+    struct message answer = stage_acknowledgement(sim, 2, CHANNEL_URGENT, 1);
+    answer.round = 1;
     sim_deliver(sim, 1, &answer);
     sim_stop(sim, 1);
     sim_settle(sim);

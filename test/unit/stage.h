@@ -5,11 +5,12 @@
 #define TEST_STAGE_H
 
 #include "check.h"
+#include "counter.h"
 #include "sim/sim.h"
 
 #define US 1000 /* microseconds a millisecond */
 
-/* A node that has started, as a follower in term 0. */
+/* A node that has started, as a follower in term 0; its machine is stage_counter, unless the config has another. */
 struct sim *stage_open(int count);
 struct sim *stage_open_with(struct node_config *config);
 /* One that has restarted with so many entries of a term, which is its term too. */
@@ -19,30 +20,66 @@ void stage_close(struct sim *sim);
 struct server *stage_server(struct sim *sim);
 
 /* Brings the node into a role by mail: a follower of member 2 in term 1; a candidate that asks for pre-votes in term
- * 0; one that asks for votes in term 1; the leader of term 1, whose entry 1, the CONFIG of all, every peer has. What it
- * sent on the way is forgotten. */
+ * 0; one that asks for votes in term 1; the leader of term 1, all peers connected, whose entry 1, the CONFIG that lists
+ * them, is on its way to them; one whose entry 1 all have acknowledged. What it sent on the way is forgotten. */
 void stage_follower(struct sim *sim);
 void stage_pre_candidate(struct sim *sim);
 void stage_candidate(struct sim *sim);
+void stage_unborn_leader(struct sim *sim);
 void stage_leader(struct sim *sim);
+
+/* All connections between the node and its peers open. */
+void stage_meet_all(struct sim *sim);
+
+/* Grants the node what it asks its peers for, until it leads: a majority, or all. */
+void stage_elect(struct sim *sim);
 
 /* Messages of a peer with an empty log. */
 struct message stage_message(enum message_type type, raft_id from, raft_term term);
+/* A REQUEST_VOTE of a peer whose log is like the node's. */
+struct message stage_request_vote(struct sim *sim, raft_id from, raft_term term);
 /* A peer's answer to what the node asked in its present round. */
 struct message stage_vote(struct sim *sim, enum message_type type, raft_id from, raft_term term, bool granted);
 
-/* Entries first to last of a term, commands without content, for stage_append. */
+/* A peer's answer to what the node sent it over its present connection of a channel: all up to match_index is durable
+ * there; or it lacks the entry that the request named as the one before. */
+struct message stage_acknowledgement(struct sim *sim, raft_id peer, enum channel channel, raft_index match_index);
+struct message stage_rejection(struct sim *sim, raft_id peer, enum channel channel, raft_index rejected_index,
+                               raft_term conflict_term, raft_index conflict_index);
+void stage_acknowledge(struct sim *sim, raft_id peer, raft_term term, raft_index match_index); /* of entries */
+
+/* ---- Proposals ---- */
+
+extern struct counter stage_counter;
+
+/* Proposes a request at the node, which then settles. number: told with the answer. */
+void stage_propose(struct sim *sim, uint64_t number, const void *request, size_t size);
+void stage_propose_line(struct sim *sim, uint64_t number, const char *request);
+
+/* The next answer to a proposal, as text: number, outcome, index, the machine's answer: "7 APPLIED 2 5"; NOT_EXECUTED
+ * tells who may lead instead. "" where there is none. */
+const char *stage_reply(struct sim *sim);
+
+/* ---- Entries ---- */
+
+/* The log, told as the terms of its entries: "112" is 1@1 2@1 3@2. */
+const char *stage_log(struct sim *sim);
+/* Commands without content of such terms, the first one at index first; the caller's. */
+struct batch *stage_terms(raft_index first, const char *terms);
+
+/* Entries first to last of a term, commands without content; the caller frees the batch. They belong to the test. */
 struct batch *stage_entries(raft_index first, raft_index last, raft_term term);
 /* A leader's message with entries, after which the node settles. Takes the batch. */
 void stage_append(struct sim *sim, struct message request, struct batch *entries);
-
-/* A peer has durable, and like this leader's log, up to match_index: the answer to entries. */
-void stage_acknowledge(struct sim *sim, raft_id from, raft_term term, raft_index match_index);
 
 void stage_deliver(struct sim *sim, enum message_type type, raft_id from, raft_term term);
 
 /* Over a connection that no other member has opened. */
 void stage_deliver_of_stranger(struct sim *sim, const struct message *message);
+
+/* The next message with entries to a peer, whatever heartbeats left before it, or none. */
+struct message stage_expect_append(struct sim *sim, raft_id to);
+void stage_expect_no_append(struct sim *sim, raft_id to);
 
 /* The next message to a peer, which must be of this type. */
 struct message stage_expect(struct sim *sim, raft_id to, enum message_type type);
