@@ -63,11 +63,14 @@ void append_saved(struct server *server)
 
 /* ---- Entries ---- */
 
-static bool contradicts(struct server *server, raft_index index)
+/* What is committed stays, and so does what this leader has proven to be in its own log, which it only appends to. */
+static bool contradicts(const struct server *server, raft_index index)
 {
-    log_error(server->log,
-              "Refused REQUEST_APPEND_ENTRIES of %d: it contradicts the committed entry %llu of term %llu",
-              server->message->server_id, (unsigned long long)index,
+    bool committed = index <= server->commit_index;
+    if (!committed && index > server->proven_index)
+        return false;
+    log_error(server->log, "Refused REQUEST_APPEND_ENTRIES of %d: it contradicts the %s entry %llu of term %llu",
+              server->message->server_id, committed ? "committed" : "proven", (unsigned long long)index,
               (unsigned long long)raft_log_term_at(&server->raft_log, index));
     return true;
 }
@@ -114,7 +117,7 @@ static bool store(struct server *server, const struct batch *entries)
         struct entry *entry = entries->list[i];
         if (raft_log_term_at(&server->raft_log, entry->index) == entry->term)
             continue;
-        if (entry->index <= server->commit_index && contradicts(server, entry->index))
+        if (contradicts(server, entry->index))
             return false;
         append(server, entry);
     }
