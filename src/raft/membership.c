@@ -117,8 +117,7 @@ void membership_adopt(struct server *server)
         return;
     }
     tell_configuration(server);
-    if (lists_us(server))
-        server->outsider_told = false;
+    server->outsider_told = false; /* whether it knows us, or whom it knows in our place, is news */
     membership_watch(server);
 }
 
