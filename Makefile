@@ -46,13 +46,13 @@ SIM_O    := $(call objects,$(filter-out test/sim/main.c,$(wildcard test/sim/*.c)
 tests_of  = $(wildcard $(patsubst %,test/unit/%_test.c,$(notdir $(basename $(wildcard $(addsuffix /*.c,$(1)))))))
 UNIT_SIM_TESTS := $(call tests_of,src/raft src/storage test/sim) test/unit/crash_test.c
 UNIT_TESTS     := $(filter-out $(UNIT_SIM_TESTS),$(wildcard test/unit/*_test.c))
-CLUSTER_TESTS  := $(filter-out test/cluster/preload.c,$(wildcard test/cluster/*.c))
+CLUSTER_TESTS  := $(filter-out test/cluster/preload.c test/cluster/counterd.c,$(wildcard test/cluster/*.c))
 # Criterion does not run under the thread sanitizer; there, test/check.h gives the same macros a runner of our own.
 CHECK_O  := $(if $(findstring thread,$(SANITIZE)),$(B)/test/check.o)
 CHECK_L  := $(if $(findstring thread,$(SANITIZE)),,-lcriterion)
 
 PROGRAMS := $(B)/mailraftd
-TESTS    := $(B)/unit $(B)/unit_sim $(B)/cluster
+TESTS    := $(B)/unit $(B)/unit_sim $(B)/cluster $(B)/counterd
 
 # Debian's names of what building and running need, and what tests need beside it.
 RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev libjson-c-dev libprotobuf-c-dev \
@@ -101,8 +101,9 @@ test-unit: $(B)/unit $(B)/unit_sim
 test-sim: $(B)/sim
 	@test/run "simulated runs" $(B)/sim.log $(B)/sim --seeds $(TEST_SEEDS)
 
-test-cluster: programs $(B)/cluster $(B)/preload.so
-	@MAILRAFTD=$(B)/mailraftd PRELOAD=$(B)/preload.so test/run "tests with processes" $(B)/cluster.log $(B)/cluster
+test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
+	@MAILRAFTD=$(B)/mailraftd COUNTERD=$(B)/counterd PRELOAD=$(B)/preload.so \
+	    test/run "tests with processes" $(B)/cluster.log $(B)/cluster
 
 sim: $(B)/sim
 	@$(B)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first-seed $(FIRST_SEED))
@@ -121,6 +122,11 @@ $(B)/sim: $(call objects,test/sim/main.c test/counter.c) $(CORE_O) $(SIM_O)
 
 $(B)/cluster: $(call objects,$(CLUSTER_TESTS)) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
+
+# mailraftd with a counter to serve, for the tests alone.
+$(B)/counterd: $(call objects,src/mailraftd.c test/cluster/counterd.c test/counter.c) \
+               $(filter-out $(B)/src/serve/service.o,$(REAL_O))
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Between the program and the C library: a disk or a name server that hangs, or fails. Never with a sanitizer of its own.
 $(B)/preload.so: test/cluster/preload.c $(B)/flags
