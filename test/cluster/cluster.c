@@ -77,6 +77,8 @@ struct cluster *cluster_new(int count, const char *settings)
     cr_assert(cluster != NULL && count <= CLUSTER_NODES_MAX);
     signal(SIGPIPE, SIG_IGN);
     cluster->count = count;
+    cluster->program = "MAILRAFTD";
+    cluster->wait_ms = PROCESS_WAIT_MS;
     strcpy(cluster->folder, "/tmp/mailraft-test-XXXXXX");
     cr_assert_not_null(mkdtemp(cluster->folder));
     for (int i = 0; i < count; i++) {
@@ -189,7 +191,7 @@ static void print_logs(const struct cluster *cluster)
 void cluster_wait(struct cluster *cluster, const char *what, bool (*holds)(struct cluster *cluster, void *context),
                   void *context)
 {
-    int64_t deadline_ms = process_now_ms() + PROCESS_WAIT_MS;
+    int64_t deadline_ms = process_now_ms() + cluster->wait_ms;
     read_lines(cluster, 0);
     while (!holds(cluster, context)) {
         if (process_now_ms() >= deadline_ms) {
@@ -274,15 +276,16 @@ void cluster_start_node(struct cluster *cluster, int id, const char *const *envi
 {
     struct node *node = cluster_node(cluster, id);
     char path[CLUSTER_PATH_MAX];
-    const char *program = getenv("MAILRAFTD");
+    const char *program = getenv(cluster->program);
     config_path(cluster, id, path);
-    cr_assert(program != NULL, "MAILRAFTD must name the program to test");
+    cr_assert(program != NULL, "%s must name the program to test", cluster->program);
     node->paused = false;
+    node->asked = 0;
     node->follows = 0;
-    process_start(&node->process, node->name, (const char *[]){program, path, NULL}, environment);
+    process_start(&node->process, node->name, (const char *[]){program, path, node->option, NULL}, environment);
 }
 
-static int await_end(struct cluster *cluster, int id)
+int cluster_await_end(struct cluster *cluster, int id)
 {
     struct node *node = cluster_node(cluster, id);
     int status = process_await_end(&node->process);
@@ -295,14 +298,14 @@ static int await_end(struct cluster *cluster, int id)
 void cluster_kill(struct cluster *cluster, int id)
 {
     process_signal(&cluster_node(cluster, id)->process, SIGKILL);
-    cr_assert_eq(await_end(cluster, id), 128 + SIGKILL);
+    cr_assert_eq(cluster_await_end(cluster, id), 128 + SIGKILL);
 }
 
 void cluster_stop(struct cluster *cluster, int id)
 {
     struct process *process = &cluster_node(cluster, id)->process;
     process_signal(process, SIGTERM);
-    cr_assert_eq(await_end(cluster, id), 0, "%s", process->printed[1].text);
+    cr_assert_eq(cluster_await_end(cluster, id), 0, "%s", process->printed[1].text);
 }
 
 void cluster_pause(struct cluster *cluster, int id)

@@ -21,6 +21,8 @@ struct node {
     const char *host; /* 127.0.0.1; as the configs have it */
     int port, port_holder;
     bool paused;
+    const char *option;   /* one more argument for its next start; NULL: none */
+    uint64_t asked;       /* lines written to its standard input since it was started */
     /* What its lines told. */
     uint64_t term;
     int follows;           /* the leader that it follows, or itself; 0: none that we know of */
@@ -29,6 +31,8 @@ struct node {
 
 struct cluster {
     int count;
+    const char *program; /* the environment variable that names what nodes run: MAILRAFTD unless changed */
+    int64_t wait_ms;     /* the deadline of what is waited for: PROCESS_WAIT_MS unless changed */
     char folder[64];
     struct node nodes[CLUSTER_NODES_MAX]; /* node N is at N - 1 */
     int leader_of[CLUSTER_TERMS_MAX];     /* by term; 0: none */
@@ -54,6 +58,7 @@ void cluster_kill(struct cluster *cluster, int id); /* SIGKILL, and waits for it
 void cluster_pause(struct cluster *cluster, int id);
 void cluster_resume(struct cluster *cluster, int id);
 void cluster_stop(struct cluster *cluster, int id); /* SIGTERM, and waits for its end with status 0 */
+int cluster_await_end(struct cluster *cluster, int id); /* its exit status, or 128 plus the signal that ended it */
 
 /* Waits until the newest leader is up and every node that is up follows it, and returns its id. Up: it runs, and is not
  * paused. */
