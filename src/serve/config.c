@@ -17,6 +17,7 @@
 
 #define PLACE_TEXT_MAX  160
 #define MIB             ((int64_t)1024 * 1024)
+#define ENTRY_BYTES_LEAST (32 * 1024) /* the entry that names 31 members with the longest addresses fits */
 #define VALUE_SHOWN_MAX 80                   /* bytes of a value that an error shows */
 #define DATA_DIR_MAX    (DISK_PATH_MAX - 64) /* leaves room for the names of the files in it */
 
@@ -462,7 +463,7 @@ static bool read_storage(const struct place *top, struct json_object *object, st
     int64_t segment_bytes = 64 * MIB, cache_bytes = 8 * MIB, entry_bytes = MIB, stall_ms = 1000;
     if (!read_whole(top, object, "segment_bytes", 64 * 1024, 1024 * MIB, &segment_bytes, err) ||
         !read_whole(top, object, "log_cache_bytes", 64 * 1024, CONFIG_CACHE_BYTES_MAX, &cache_bytes, err) ||
-        !read_whole(top, object, entry.key, 1024, 64 * MIB, &entry_bytes, err) ||
+        !read_whole(top, object, entry.key, ENTRY_BYTES_LEAST, 64 * MIB, &entry_bytes, err) ||
         !read_whole(top, object, "disk_stall_ms", 10, CONFIG_TIMEOUT_MS_MAX, &stall_ms, err))
         return false;
     int64_t fits = entry_bytes_that_fit(segment_bytes);

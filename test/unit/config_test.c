@@ -99,7 +99,7 @@ Test(config, every_setting_is_taken)
                   "{'id':7,'peer':'[2001:db8::1]:7','client':'10.0.0.7:6401','admin':'10.0.0.7:8001'}],'birth':'all'},"
                   "'listen':{'peer':'0.0.0.0:17','client':'0.0.0.0:18','admin':'[::]:19'},"
                   "'election_timeout_ms':{'min':1000,'max':2000},'heartbeat_ms':500,'fast_failover':false,"
-                  "'segment_bytes':131072,'log_cache_bytes':65536,'max_entry_bytes':1024,'disk_stall_ms':60000,"
+                  "'segment_bytes':131072,'log_cache_bytes':65536,'max_entry_bytes':32768,'disk_stall_ms':60000,"
                   "'trusted_network':true,'log':{'level':'trace'}}",
                   0);
     cr_assert_eq(config->node.id, 7);
@@ -117,7 +117,7 @@ Test(config, every_setting_is_taken)
     cr_assert_not(config->node.fast_failover);
     cr_assert_eq(config->node.segment_bytes, 131072);
     cr_assert_eq(config->node.log_cache_bytes, 65536);
-    cr_assert_eq(config->node.entry_bytes_max, 1024);
+    cr_assert_eq(config->node.entry_bytes_max, 32768);
     cr_assert_eq(config->node.disk_stall_us, 60000000);
     cr_assert(config->node.birth_all);
     cr_assert(config->trusted_network);
