@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "mail/outbox.h"
 #include "sockets.h"
 #include "unit/post.h"
 
@@ -63,6 +64,27 @@ Test(mailbox, carries_the_same_entries_to_all_peers_and_forgets_them_when_they_h
     post_stop(1);
     cr_assert_eq(first->references, 1u);
     entry_drop(first);
+}
+
+Test(mailbox, keeps_as_much_for_the_bulk_channel_as_it_promises)
+{
+    struct batch *entries = post_entries(1, MAILBOX_BULK_BYTES / OUTBOX_UNCONNECTED_MAX - ENTRY_HEAD_BYTES);
+    struct batch *largest = post_entries(1, POST_ENTRY_BYTES_MAX - ENTRY_HEAD_BYTES);
+
+    post_start(1);
+    for (int i = 1; i < OUTBOX_UNCONNECTED_MAX; i++)
+        post_send_entries(1, 2, entries);
+    post_send_entries(1, 2, largest);
+    post_start(2);
+    letter_free(post_take_of(2, CHANNEL_BULK, LETTER_CONNECTED));
+    for (int i = 1; i <= OUTBOX_UNCONNECTED_MAX; i++) {
+        struct letter *letter = post_take_of(2, CHANNEL_BULK, LETTER_MESSAGE);
+
+        cr_assert_eq(letter->entries->bytes, i < OUTBOX_UNCONNECTED_MAX ? entries->bytes : largest->bytes);
+        letter_free(letter);
+    }
+    batch_free(entries);
+    batch_free(largest);
 }
 
 Test(mailbox, shows_a_uuid_that_it_is_told_in_every_hello_from_there_on)
