@@ -15,7 +15,7 @@
  *
  * Threads:   the asker reads standard input and proposes; the teller takes the replies. A window and a credit bound what is
  *            on its way: a reader that waits for either reads no further.
- * Ownership: a question's place in the ring is the asker's until the proposal leaves, and the teller's from its reply
+ * Ownership: a question's place in its ring is the asker's until the proposal leaves, and the teller's from its reply
  *            until the window has it back. What the machine's thread changes, and show tells, is under the mutex. */
 #include <assert.h>
 #include <errno.h>
@@ -45,7 +45,6 @@ struct question {
     uint64_t line;  /* of standard input, from 1; 0: the first proposal */
     uint64_t place; /* among the `times` of this line, from 1 */
     uint64_t times;
-    struct letter *reply; /* NULL: it has not come */
 };
 
 /* What became of the proposals of one line, so far. */
@@ -64,11 +63,12 @@ struct service {
     struct log *log;
     bool started;
     struct thread asker, teller;
-    struct bell bell;      /* ends the asker, wherever it waits */
-    struct pile *replies;  /* the teller's */
-    struct credit *credit; /* bytes, given back by the server */
-    struct credit *window; /* proposals, given by the teller, from the first reply on */
-    struct question ring[WINDOW];
+    struct bell bell;                  /* ends the asker, wherever it waits */
+    struct pile *replies;              /* the teller's */
+    struct credit *credit;             /* bytes, given back by the server */
+    struct credit *window;             /* proposals, given by the teller, from the first reply on */
+    struct question questions[WINDOW]; /* by number, as are: */
+    struct letter *waiting[WINDOW];    /* the teller's: replies that have come before one of an earlier number */
 };
 
 /* ---- The machine ---- */
@@ -105,7 +105,7 @@ static void show(struct service *service, uint64_t line)
 /* Waits until the teller has the reply to a first proposal, and opens the window. False when the service stops. */
 static bool await_node(struct service *service)
 {
-    service->ring[0] = (struct question){.times = 1};
+    service->questions[0] = (struct question){.times = 1};
     node_propose(service->node, "", 0, &(struct proposer){service->replies, 0}, NULL);
     return credit_take(service->window, 1);
 }
@@ -116,7 +116,7 @@ static bool propose(struct service *service, uint64_t *number, const struct ques
 {
     if (!credit_take(service->window, 1) || !credit_take(service->credit, size))
         return false;
-    service->ring[*number % WINDOW] = *question;
+    service->questions[*number % WINDOW] = *question;
     node_propose(service->node, request, size, &(struct proposer){service->replies, *number}, service->credit);
     ++*number;
     return true;
@@ -197,9 +197,8 @@ static void ask(void *context)
 
 /* ---- The teller ---- */
 
-static void tell_reply(struct log *log, const struct question *question)
+static void tell_reply(struct log *log, const struct question *question, const struct letter *letter)
 {
-    const struct letter *letter = question->reply;
     log_info(log, "Reply line=%" PRIu64 " outcome=%s index=%" PRIu64 " leader=%d bytes=\"%.*s\"", question->line,
              OUTCOME_NAMES[letter->reply.outcome], letter->reply.index, letter->reply.leader_id,
              (int)letter->reply.bytes.size, (const char *)letter->reply.bytes.bytes);
@@ -228,19 +227,29 @@ static void tell_tally(struct log *log, const struct question *question, struct 
     *tally = (struct tally){.index = 0};
 }
 
-static void tell_one(struct service *service, struct question *question, struct tally *tally)
+static void tell_one(struct service *service, const struct question *question, const struct letter *letter,
+                     struct tally *tally)
 {
     if (question->line == 0)
         credit_give(service->window, WINDOW);
     else if (question->times == 1)
-        tell_reply(service->log, question);
+        tell_reply(service->log, question, letter);
     else
-        count_reply(tally, question->reply);
+        count_reply(tally, letter);
     if (question->times > 1 && question->place == question->times)
         tell_tally(service->log, question, tally);
-    letter_free(question->reply);
-    question->reply = NULL;
-    credit_give(service->window, 1);
+}
+
+/* Tells what has come of the replies from number `next` on without a gap, and returns the number that is next then. */
+static uint64_t tell_waiting(struct service *service, uint64_t next, struct tally *tally)
+{
+    for (struct letter **letter; *(letter = &service->waiting[next % WINDOW]) != NULL; next++) {
+        tell_one(service, &service->questions[next % WINDOW], *letter, tally);
+        letter_free(*letter);
+        *letter = NULL;
+        credit_give(service->window, 1);
+    }
+    return next;
 }
 
 /* Replies come as things end: what was refused at once before what was proposed earlier and is still on its way. */
@@ -254,10 +263,9 @@ static void tell(void *context)
     while ((letter = pile_take(service->replies, LANE_CLIENTS, CLOCK_NEVER, &now_us)) != NULL) {
         assert(letter->kind == LETTER_REPLY && letter->reply.outcome < OUTCOMES);
         assert(letter->number >= next && letter->number < next + WINDOW);
-        assert(service->ring[letter->number % WINDOW].reply == NULL); /* one reply each */
-        service->ring[letter->number % WINDOW].reply = letter;
-        for (; service->ring[next % WINDOW].reply != NULL; next++)
-            tell_one(service, &service->ring[next % WINDOW], &tally);
+        assert(service->waiting[letter->number % WINDOW] == NULL); /* one reply each */
+        service->waiting[letter->number % WINDOW] = letter;
+        next = tell_waiting(service, next, &tally);
     }
     buffer_fini(&tally.bytes);
 }
@@ -323,7 +331,7 @@ void service_stop(struct service *service)
 void service_free(struct service *service)
 {
     for (int i = 0; i < WINDOW; i++)
-        letter_free(service->ring[i].reply);
+        letter_free(service->waiting[i]);
     pile_free(service->replies);
     credit_free(service->credit);
     credit_free(service->window);
