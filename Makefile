@@ -80,7 +80,7 @@ ifeq ($(VARIANT),plain)
 	    cmp -s $(B)/$$program bin/$$program || install -m 755 $(B)/$$program bin/$$program; done
 endif
 
-tests: programs $(TESTS) $(B)/sim $(B)/preload.so $(B)/bench
+tests: programs $(TESTS) $(B)/sim $(B)/preload.so $(B)/bench $(B)/proposerd
 
 run:
 	@bin/install-packages $(RUN_PACKAGES)
@@ -132,11 +132,15 @@ $(B)/counterd: $(call objects,src/mailraftd.c test/cluster/counterd.c test/count
 $(B)/preload.so: test/cluster/preload.c $(B)/flags
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -shared -fPIC -o $@ $<
 
-$(B)/bench: $(call objects,$(wildcard test/bench/*.c) src/base/clock.c src/base/random.c src/base/memory.c)
-	$(CC) $(LDFLAGS) -o $@ $^
+$(B)/bench: $(call objects,$(filter-out test/bench/proposerd.c,$(wildcard test/bench/*.c))) $(REAL_O)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-bench: programs $(B)/bench
-	$(B)/bench $(if $(QUICK),--quick) $(B)/mailraftd $(B)
+# mailraftd with a service that proposes to its own node.
+$(B)/proposerd: $(call objects,src/mailraftd.c test/bench/proposerd.c) $(filter-out $(B)/src/serve/service.o,$(REAL_O))
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+bench: programs $(B)/bench $(B)/proposerd
+	$(B)/bench $(if $(QUICK),--quick) $(if $(LOG),--log) $(B)/mailraftd $(B)/proposerd $(B)
 
 $(B)/generated/raft_message.pb-c.c: src/mail/raft_message.proto
 	@mkdir -p $(@D)
@@ -176,7 +180,7 @@ help:
 	@echo '                          make test-unit, make test-sim (TEST_SEEDS=$(TEST_SEEDS)), make test-cluster'
 	@echo 'make sim SEEDS=n          simulates n clusters (FIRST_SEED=0 unless given)'
 	@echo 'make sim SEED=s           simulates one, and prints its trace'
-	@echo 'make bench                measures; QUICK=1 for a look'
+	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone'
 	@echo 'make install PREFIX=dir   mailraftd and mailraft-cluster (PREFIX=$(PREFIX) unless given; DESTDIR too)'
 	@echo 'make clean                removes all that was built'
 	@echo

@@ -61,7 +61,7 @@ static void copy_program(const char *from, const char *to)
     close(source);
 }
 
-void workplace_make(struct workplace *workplace, const char *parent, const char *program)
+void workplace_make(struct workplace *workplace, const char *parent, const char *program, const char *proposer)
 {
     char real[PATH_MAX];
     folder_make(parent);
@@ -74,7 +74,9 @@ void workplace_make(struct workplace *workplace, const char *parent, const char 
     left_at_exit = workplace;
     atexit(leave);
     snprintf(workplace->program, sizeof workplace->program, "%.1000s/mailraftd", workplace->folder);
+    snprintf(workplace->proposer, sizeof workplace->proposer, "%.1000s/proposerd", workplace->folder);
     copy_program(program, workplace->program);
+    copy_program(proposer, workplace->proposer);
     folder_remove(workplace->slowest);
     folder_make(workplace->slowest);
 }

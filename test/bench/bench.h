@@ -13,11 +13,12 @@ __attribute__((format(printf, 1, 2), noreturn)) void bench_die(const char *forma
 
 /* Where the run's files are. parent: on the disk that is to be measured. */
 struct workplace {
-    char folder[PATH_MAX / 4];  /* the nodes' data and program; removed at the end */
-    char program[PATH_MAX / 4]; /* a copy of what is measured: whoever builds meanwhile does not change it */
-    char slowest[PATH_MAX / 4]; /* the state logs of each setting's slowest failover; kept */
+    char folder[PATH_MAX / 4];   /* the nodes' data and program; removed at the end */
+    char program[PATH_MAX / 4];  /* a copy of what is measured: whoever builds meanwhile does not change it */
+    char proposer[PATH_MAX / 4]; /* the same of the one that proposes to itself (proposerd.c) */
+    char slowest[PATH_MAX / 4];  /* the state logs of each setting's slowest failover; kept */
 };
-void workplace_make(struct workplace *workplace, const char *parent, const char *program);
+void workplace_make(struct workplace *workplace, const char *parent, const char *program, const char *proposer);
 
 /* Removes a folder and all that is in it. */
 void folder_remove(const char *path);

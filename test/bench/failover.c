@@ -15,6 +15,13 @@ struct kill {
     int successor;
 };
 
+/* The line that makes a node propose whenever it leads. */
+static void make_flow(const struct failover *failover, struct nodes *nodes, int id)
+{
+    if (failover->flowing)
+        nodes_tell(nodes, id, "flow 10");
+}
+
 /* A node other than the dead one that has led since the kill; 0: none yet. */
 static int find_successor(const struct nodes *nodes, const struct kill *kill)
 {
@@ -32,6 +39,27 @@ static void await_successor(struct nodes *nodes, struct kill *kill)
             nodes_die_stuck(nodes, "a new leader");
         nodes_read(nodes, deadline_us);
     }
+}
+
+static bool flows(const struct nodes *nodes, const struct kill *kill, int64_t *at_us)
+{
+    for (int id = 1; id <= nodes->count; id++)
+        if (id != kill->victim && nodes->members[id - 1].flowing_us >= kill->at_us) {
+            *at_us = nodes->members[id - 1].flowing_us;
+            return true;
+        }
+    return false;
+}
+
+static void await_flow(struct failover *failover, struct nodes *nodes, const struct kill *kill)
+{
+    int64_t at_us, deadline_us = kill->at_us + NODES_WAIT_US;
+    while (!flows(nodes, kill, &at_us)) {
+        if (clock_now_us() > deadline_us)
+            nodes_die_stuck(nodes, "a proposal that is applied");
+        nodes_read(nodes, deadline_us);
+    }
+    figures_add(&failover->flowing_ms, (double)(at_us - kill->at_us) / 1000);
 }
 
 /* Whether a change of leader had begun when the kill came, though its lines had not reached us. */
@@ -70,6 +98,7 @@ static void settle_again(struct failover *failover, struct nodes *nodes, const s
 {
     nodes_reap(nodes, kill->victim);
     nodes_start(nodes, kill->victim);
+    make_flow(failover, nodes, kill->victim);
     nodes_settle(nodes);
     if (slowest)
         nodes_save_record(nodes, failover->slowest_path);
@@ -94,6 +123,8 @@ static void fail_over(struct failover *failover, struct nodes *nodes)
         figures_add(&failover->ms, ms);
     else
         failover->discarded++;
+    if (good && failover->flowing)
+        await_flow(failover, nodes, &kill);
     settle_again(failover, nodes, &kill, slowest);
 }
 
@@ -103,7 +134,11 @@ void failover_measure(struct failover *failover, const struct workplace *workpla
     snprintf(failover->slowest_path, sizeof failover->slowest_path, "%s/%s.log", workplace->slowest,
              failover->settings->name);
     nodes_open(&nodes, workplace, failover->settings, FAILOVER_NODES);
+    if (failover->flowing)
+        nodes.program = workplace->proposer;
     nodes_start_all(&nodes);
+    for (int id = 1; id <= nodes.count; id++)
+        make_flow(failover, &nodes, id);
     while (failover->ms.count < failover->times)
         fail_over(failover, &nodes);
     failover->unforced = nodes.leaders - 1 - failover->ms.count;

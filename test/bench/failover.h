@@ -11,14 +11,16 @@
 struct failover {
     const struct settings *settings;
     int times;
+    bool flowing; /* every node has 10 proposals on their way, whenever it leads */
 
     struct figures ms;
-    int unforced; /* changes of leader that no kill caused */
-    int discarded; /* kills that came when a change had begun already: they say nothing about failover */
+    struct figures flowing_ms; /* flowing: until a proposal was applied again */
+    int unforced;              /* changes of leader that no kill caused */
+    int discarded;             /* kills that came when a change had begun already: they say nothing about failover */
     char slowest_path[PATH_MAX / 4 + 100];
 };
 
-/* Measures; the caller gives ms back (figures_fini). */
+/* Measures; the caller gives the figures back (figures_fini). */
 void failover_measure(struct failover *failover, const struct workplace *workplace);
 
 #endif

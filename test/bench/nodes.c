@@ -101,7 +101,7 @@ void nodes_open(struct nodes *nodes, const struct workplace *workplace, const st
     prepare_end(nodes);
     folder_make(nodes->folder);
     for (int i = 0; i < count; i++) {
-        nodes->members[i].output = -1;
+        nodes->members[i].input = nodes->members[i].output = -1;
         hold_port(&nodes->members[i]);
     }
     write_config(nodes, settings);
@@ -124,13 +124,13 @@ void nodes_close(struct nodes *nodes)
 /* ---- Processes ---- */
 
 /* The child: nothing but system calls until it is another program. */
-static void become_node(const struct nodes *nodes, int id, pid_t parent, int output)
+static void become_node(const struct nodes *nodes, int id, pid_t parent, int input, int output)
 {
     char path[PATH_MAX], number[12];
     snprintf(path, sizeof path, "%s/config.json", nodes->folder);
     snprintf(number, sizeof number, "%d", id);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent || dup2(output, STDOUT_FILENO) < 0)
+    if (getppid() != parent || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0)
         _exit(1);
     execl(nodes->program, nodes->program, "--id", number, path, (char *)NULL);
     fprintf(stderr, "bench: Couldn't run %s: %s\n", nodes->program, strerror(errno));
@@ -140,18 +140,20 @@ static void become_node(const struct nodes *nodes, int id, pid_t parent, int out
 void nodes_start(struct nodes *nodes, int id)
 {
     struct member *member = &nodes->members[id - 1];
-    int ends[2];
+    int ends[2], input[2];
     pid_t parent = getpid();
     assert(member->pid == 0);
-    if (pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)
+    if (pipe2(input, O_CLOEXEC) != 0 || pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)
         bench_die("Couldn't make a pipe: %s", strerror(errno));
     pid_t pid = fork();
     if (pid < 0)
         bench_die("Couldn't start node %d: %s", id, strerror(errno));
     if (pid == 0)
-        become_node(nodes, id, parent, ends[1]);
+        become_node(nodes, id, parent, input[0], ends[1]);
+    close(input[0]);
     close(ends[1]);
-    *member = (struct member){.pid = pid, .output = ends[0], .port_holder = member->port_holder, .port = member->port};
+    *member = (struct member){
+        .pid = pid, .input = input[1], .output = ends[0], .port_holder = member->port_holder, .port = member->port};
 }
 
 void nodes_start_all(struct nodes *nodes)
@@ -174,10 +176,17 @@ void nodes_reap(struct nodes *nodes, int id)
         ;
     if (member->output >= 0)
         close(member->output);
-    member->output = -1;
+    close(member->input);
+    member->input = member->output = -1;
     member->pid = 0;
     member->leader = 0;
     member->following = false;
+}
+
+void nodes_tell(struct nodes *nodes, int id, const char *line)
+{
+    if (dprintf(nodes->members[id - 1].input, "%s\n", line) < 0)
+        bench_die("Couldn't write to node %d: %s", id, strerror(errno));
 }
 
 /* ---- The record ---- */
@@ -273,6 +282,18 @@ static void understand_connection(struct member *member, const char *event)
         member->connected &= ~(1U << id);
 }
 
+static void understand_service(struct member *member, const char *event, int64_t now_us)
+{
+    if (begins(event, "Read the log "))
+        member->log_read_us = now_us;
+    else if (begins(event, "Flowing "))
+        member->flowing_us = now_us;
+    else if (begins(event, "Proposed ")) {
+        snprintf(member->proposed, sizeof member->proposed, "%s", event);
+        member->proposed_count++;
+    }
+}
+
 static void understand(struct nodes *nodes, struct member *member, const char *line, int64_t now_us)
 {
     char stamp[STAMP_LENGTH + 1], role[12];
@@ -286,6 +307,7 @@ static void understand(struct nodes *nodes, struct member *member, const char *l
     member->term = term;
     member->following = strcmp(role, "FOLLOWER") == 0;
     understand_connection(member, event);
+    understand_service(member, event, now_us);
     if (names(event, "Following leader ", &member->leader))
         return;
     if (strstr(event, "STATE: LEADER -> ") != NULL)

@@ -15,8 +15,8 @@
 
 #include "bench.h"
 
-#define NODES_MAX      5
-#define NODES_WAIT_US  30000000 /* nothing here takes longer, unless it never comes */
+#define NODES_MAX     5
+#define NODES_WAIT_US 30000000 /* nothing here takes longer, unless it never comes */
 
 struct settings {
     const char *name; /* for the names of files */
@@ -27,12 +27,13 @@ extern const struct settings DEFAULT_SETTINGS;
 
 struct member {
     pid_t pid;       /* 0: does not run */
+    int input;       /* the writing end of its stdin; -1: closed */
     int output;      /* the reading end of its stdout; -1: closed */
     int port_holder; /* keeps the port from others while the node is down */
     int port;
     char text[8192]; /* the beginning of a line whose end has not come */
     size_t text_size;
-    bool ending;     /* it was killed: its end is no surprise */
+    bool ending; /* it was killed: its end is no surprise */
 
     /* What its lines have told. */
     uint64_t term;
@@ -42,22 +43,25 @@ struct member {
     int64_t led_us;        /* when its newest Leader! arrived (clock_now_us); 0: it has not led */
     int64_t led_wall_us;   /* when that line was printed, by its own time */
     int64_t stood_wall_us; /* when it last ceased to follow, by its own time */
+    int64_t log_read_us;   /* when it told that it has read its log; 0: it has not */
+    int64_t flowing_us;    /* proposerd: when its newest Flowing arrived; 0: none has */
+    int proposed_count;    /* and how many Proposed have, ... */
+    char proposed[200];    /* ... and the facts of the newest */
 };
 
 struct nodes {
     int count;
-    const char *program;
+    const char *program; /* mailraftd; may be replaced before the first is started */
     char folder[PATH_MAX / 4];
     char stuck_path[PATH_MAX / 4 + 100]; /* where the lines go when what is waited for does not come */
-    struct member members[NODES_MAX]; /* node N is at N - 1 */
-    int leaders;                      /* Leader! lines so far */
-    char *record;                     /* every line since nodes_forget_record */
+    struct member members[NODES_MAX];    /* node N is at N - 1 */
+    int leaders;                         /* Leader! lines so far */
+    char *record;                        /* every line since nodes_forget_record */
     size_t record_size, record_room;
 };
 
 /* Makes the folder, the config and room for the ports; starts nothing. */
-void nodes_open(struct nodes *nodes, const struct workplace *workplace,
-                const struct settings *settings, int count);
+void nodes_open(struct nodes *nodes, const struct workplace *workplace, const struct settings *settings, int count);
 /* Kills what runs and removes the folder. */
 void nodes_close(struct nodes *nodes);
 
@@ -65,6 +69,9 @@ void nodes_start(struct nodes *nodes, int id);
 void nodes_start_all(struct nodes *nodes);
 void nodes_kill(struct nodes *nodes, int id); /* SIGKILL, at once; nodes_reap waits for its end */
 void nodes_reap(struct nodes *nodes, int id);
+
+/* Writes a line to a node's stdin; without its end. */
+void nodes_tell(struct nodes *nodes, int id, const char *line);
 
 /* Reads what the nodes have printed; waits for something until the deadline. */
 void nodes_read(struct nodes *nodes, int64_t deadline_us);
