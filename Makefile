@@ -114,7 +114,8 @@ $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 $(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c test/counter.c) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 
-$(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c test/counter.c) $(CORE_O) $(SIM_O) $(CHECK_O)
+$(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c test/unit/counting.c test/counter.c) \
+               $(CORE_O) $(SIM_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ -lxxhash $(CHECK_L)
 
 $(B)/sim: $(call objects,test/sim/main.c test/counter.c) $(CORE_O) $(SIM_O)

@@ -104,7 +104,7 @@ void check_ballot_synced(struct machine *machine)
     if (ballot.voted_for == NO_ONE)
         return;
     ghost->votes = list_reserve(ghost->votes, &ghost->votes_room, ballot.term);
-    if (ghost->votes[ballot.term] != 0 && ghost->votes[ballot.term] != ballot.voted_for)
+    if (ghost->votes[ballot.term] != 0 && ghost->votes[ballot.term] != ballot.voted_for && !ghost->emptied)
         sim_fail("%d chose %d and then %d in term %" PRIu64, machine->id, ghost->votes[ballot.term], ballot.voted_for,
                  ballot.term);
     ghost->votes[ballot.term] = ballot.voted_for;
@@ -121,19 +121,35 @@ void check_disk_changed(struct machine *machine)
 {
     struct ballot ballot;
 
-    if (machine->is_node && !newest_ballot(machine, true, &ballot))
+    if (!machine->is_node)
+        return;
+    if (!newest_ballot(machine, true, &ballot))
         machine->ghost.durable = (struct ballot){.term = 0, .voted_for = NO_ONE};
+    durable_read_again(machine);
+}
+
+/* What it promised is gone. What others built on that stays: its votes and entries count as kept. */
+void check_disk_emptied(struct machine *machine)
+{
+    struct ghost *ghost = &machine->ghost;
+
+    ghost->emptied = true;
+    ghost->durable = (struct ballot){.term = 0, .voted_for = NO_ONE};
+    ghost->log.last_index = ghost->log.file = ghost->log.frame = ghost->log.offset = ghost->log.salt = 0;
 }
 
 /* ---- Roles ---- */
 
-/* Whether it chose that leader in that term and its disk still knows: a later term is as good, as it never goes back. */
+/* Whether it chose that leader in that term and its disk still knows: a later term is as good, since terms never go
+ * back. Who has lost its folder keeps its vote: others have counted it. */
 static bool keeps_vote(struct machine *voter, raft_id leader, raft_term term)
 {
     struct ballot ballot;
 
-    return vote_in(&voter->ghost, term) == leader && newest_ballot(voter, true, &ballot) &&
-           (ballot.term > term || (ballot.term == term && ballot.voted_for == leader));
+    if (vote_in(&voter->ghost, term) != leader)
+        return false;
+    return voter->ghost.emptied || (newest_ballot(voter, true, &ballot) &&
+                                    (ballot.term > term || (ballot.term == term && ballot.voted_for == leader)));
 }
 
 static void check_votes_of_leader(const struct machine *leader, raft_term term)
@@ -212,6 +228,8 @@ void check_sending(struct machine *machine, raft_id to, const struct message *me
         check_vote_sent(machine, to);
     if (message->type_of_message == REQUEST_VOTE)
         check_vote_sent(machine, machine->id);
+    if (message->type_of_message == RESPONSE_APPEND_ENTRIES)
+        check_acknowledgement(machine, to, message);
     if ((message->type_of_message == REQUEST_APPEND_ENTRIES || message->type_of_message == TIMEOUT_NOW) &&
         leader_in(the_sim, message->curr_term) != machine->id)
         sim_fail("%d speaks as the leader of term %" PRIu64 ", which it is not", machine->id, message->curr_term);
@@ -268,8 +286,12 @@ void check_life_began(struct machine *machine)
     struct ballot ballot;
 
     forget_role(machine);
-    if (machine->is_node && newest_ballot(machine, true, &ballot))
+    check_log_life_began(machine);
+    if (!machine->is_node)
+        return;
+    if (newest_ballot(machine, true, &ballot))
         check_next_ballot(machine, machine->ghost.durable, ballot);
+    durable_read_again(machine);
 }
 
 void check_life_ended(struct machine *machine)
@@ -282,4 +304,6 @@ void check_fini(struct sim *sim)
     for (int i = 0; i < sim->machine_count; i++)
         free(sim->machines[i]->ghost.votes);
     free(sim->leaders);
+    check_log_fini(sim);
+    check_machine_fini(sim);
 }

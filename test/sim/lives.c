@@ -183,11 +183,15 @@ static void node_main(void *context)
     struct life *life = context;
     struct machine *machine = life->machine;
 
+    if (the_sim->counting)
+        client_start(life);
     life->node = node_new(&machine->config, machine->log);
     machine->ended_err.class = NULL;
     machine->ended_well = node_run(life->node, &machine->ended_err);
     node_free(life->node);
     life->node = NULL;
+    if (life->client_pile != NULL)
+        client_stop(life);
 }
 
 void sim_restart(struct sim *sim, raft_id id)
@@ -320,8 +324,11 @@ static void check_server(const struct life *life)
 {
     const struct server *server = life->node != NULL ? node_server(life->node) : NULL;
 
-    if (server != NULL && !server->stopping)
+    if (server == NULL)
+        return;
+    if (!server->stopping)
         server_check(server);
+    check_log_step(life->machine, server);
 }
 
 static void thread_run(struct sim *sim, struct sim_thread *thread)

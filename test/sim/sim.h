@@ -13,6 +13,7 @@
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
+#include "counter.h"
 #include "raft/node.h"
 #include "raft/server.h"
 
@@ -43,6 +44,19 @@ bool sim_lives(const struct sim *sim, raft_id id);
 /* How the last life that ended by itself ended: true: node_run returned true. *err otherwise (may be NULL). */
 bool sim_ended_well(const struct sim *sim, raft_id id, struct mailraft_error *err);
 
+/* ---- Clients ---- */
+
+/* Nodes that begin from here on drive a counter machine (counter.h), and have a client that takes the answers to what
+ * is proposed there. */
+void sim_count(struct sim *sim);
+/* Proposes a request at a node. False where it does not live, or has many under way. The answer is checked. */
+bool sim_propose(struct sim *sim, raft_id id, const char *request);
+int sim_not_answered(const struct sim *sim, raft_id id);                 /* of the proposals at its present life */
+uint64_t sim_outcomes(const struct sim *sim, enum outcome outcome);      /* of all proposals so far */
+const struct counter *sim_counter(const struct sim *sim, raft_id id);    /* of its present life; NULL: none */
+
+/* ---- Looking at nodes ---- */
+
 struct server *sim_server(struct sim *sim, raft_id id); /* NULL while its server is not running */
 raft_id sim_leader(struct sim *sim); /* the leader of the highest term whom a majority of the living follows; NO_ONE */
 
@@ -65,8 +79,8 @@ uint64_t sim_random(struct sim *sim); /* the seed's next number */
  * sim_put and its kin give them. For tests of one node whose peers the test plays; those need no machine. */
 void sim_script_network(struct sim *sim);
 
-/* Takes the oldest message that a node has sent to a peer, over either channel. False where there is none. *entries: the
- * caller's; NULL: none came with it. */
+/* Takes the oldest message that a node has sent to a peer, over either channel. False where there is none. *entries:
+ * the caller's; NULL: none came with it. */
 bool sim_sent(struct sim *sim, raft_id from, raft_id to, struct message *message);
 bool sim_sent_entries(struct sim *sim, raft_id from, raft_id to, struct message *message, enum channel *channel,
                       struct batch **entries);
@@ -153,6 +167,7 @@ void sim_disk_sync_us(struct sim *sim, raft_id id, int64_t min_us, int64_t max_u
 void sim_disk_hang(struct sim *sim, raft_id id, bool hangs); /* calls return only when it no longer does */
 void sim_disk_fail_sync(struct sim *sim, raft_id id);  /* the next disk_sync or disk_sync_folder raises STORAGE_ERROR */
 void sim_disk_fail_write(struct sim *sim, raft_id id, bool full); /* the next disk_write: FULL_ERROR or STORAGE_ERROR */
+void sim_disk_fill(struct sim *sim, raft_id id, bool full); /* every disk_write raises FULL_ERROR, as long as it is */
 
 /* What stands in a file, as reading shows it. Returns how many bytes there were from offset on; 0 for no file. */
 size_t sim_disk_read(struct sim *sim, raft_id id, const char *path, uint64_t offset, void *bytes, size_t size);
@@ -161,5 +176,7 @@ bool sim_disk_exists(struct sim *sim, raft_id id, const char *path);
 void sim_disk_put(struct sim *sim, raft_id id, const char *path, uint64_t offset, const void *bytes, size_t size);
 void sim_disk_flip(struct sim *sim, raft_id id, const char *path, uint64_t offset); /* the bits of one byte */
 void sim_disk_remove(struct sim *sim, raft_id id, const char *path);
+/* The data folder of a machine without a life is gone, and its next life begins anew. */
+void sim_disk_empty(struct sim *sim, raft_id id);
 
 #endif

@@ -226,7 +226,7 @@ bool disk_write(struct disk_file *file, uint64_t offset, const void *bytes, size
     const struct mailraft_error_class *class;
 
     call_take(&call.call, sim_draw(the_sim, 1, CALL_US_MAX));
-    class = disk->fail_write;
+    class = disk->full ? &FULL_ERROR : disk->fail_write;
     if (class != NULL) {
         disk->fail_write = NULL;
         disk->failed = true;
@@ -246,6 +246,7 @@ bool disk_sync(struct disk_file *file, struct mailraft_error *err)
     }
     inode_sync(file->inode);
     check_ballot_synced(machine_self());
+    durable_synced(machine_self(), file->path);
     return true;
 }
 
@@ -444,6 +445,11 @@ void sim_disk_fail_write(struct sim *sim, raft_id id, bool full)
     sim_machine(sim, id)->disk.fail_write = full ? &FULL_ERROR : &STORAGE_ERROR;
 }
 
+void sim_disk_fill(struct sim *sim, raft_id id, bool full)
+{
+    sim_machine(sim, id)->disk.full = full;
+}
+
 size_t disk_peek(struct disk *disk, const char *path, bool durable, uint64_t offset, void *bytes, size_t size)
 {
     const struct inode *inode = durable ? name_lookup_synced(disk, path) : name_lookup(disk, path);
@@ -494,4 +500,14 @@ void sim_disk_remove(struct sim *sim, raft_id id, const char *path)
     names_remove(&sim_machine(sim, id)->disk, path);
     sim_machine(sim, id)->disk.damaged = true;
     check_disk_changed(sim_machine(sim, id));
+}
+
+void sim_disk_empty(struct sim *sim, raft_id id)
+{
+    struct machine *machine = sim_machine(sim, id);
+
+    assert(machine->life == NULL);
+    sim_trace(sim, "the folder of %d is gone", id);
+    names_remove(&machine->disk, machine->config.data_dir);
+    check_disk_emptied(machine);
 }

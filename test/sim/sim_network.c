@@ -1,5 +1,5 @@
-/* mail/mailbox.h: the network between machines. No sockets: a message is an event that arrives, and its entries are bytes
- * that the receiver decodes for itself.
+/* mail/mailbox.h: the network between machines. No sockets: a message is an event that arrives, and its entries are
+ * bytes that the receiver decodes for itself.
  *
  * From each node to each other there are two paths, one a channel, on each of which it keeps a connection open while it
  * can: to a machine that has a mailbox, while neither way is cut. What is sent while a way is cut, or while there is no

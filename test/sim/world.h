@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "base/thread.h"
 #include "sim/coroutine.h"
 #include "sim/sim.h"
 
@@ -75,6 +76,13 @@ struct life {
     int64_t mail_in_us; /* when the last of what had gathered in a pause comes in: nothing overtakes it */
     int roles_since_mail; /* changes of role since a thread of it waited */
     int64_t resumed_us;   /* when it was last paused no more; its beginning otherwise */
+
+    /* Where nodes count (clients.c). */
+    struct counter counter;
+    struct mailraft_machine counting;
+    struct pile *client_pile; /* NULL: there is no client */
+    struct thread client;
+    int not_answered; /* proposals */
 };
 
 /* ---- Disks (sim_disk.c) ---- */
@@ -89,6 +97,7 @@ struct disk {
     uint64_t end_at_call; /* 0: none */
     enum sim_end end_how;
     bool hangs;
+    bool full;
     bool fail_sync;
     const struct mailraft_error_class *fail_write; /* NULL: no */
     bool damaged;                                  /* the test changed what stands there: it may be refused */
@@ -103,8 +112,6 @@ void disk_power_cut(struct machine *machine);
 size_t disk_peek(struct disk *disk, const char *path, bool durable, uint64_t offset, void *bytes, size_t size);
 
 /* ---- Mail (parcel.c) ---- */
-
-#define CHANNELS 2 /* values of enum channel */
 
 /* What travels: a message with the bytes of its entries, which belong to nobody's life. */
 struct parcel {
@@ -135,8 +142,40 @@ struct batch *parcel_entries(const struct parcel *parcel);
 
 /* ---- What is known of a machine by the checker alone (checker.c) ---- */
 
+/* An entry that some disk holds, or has held: there is one for each index and term. */
+struct known {
+    struct known *next; /* of the same index */
+    raft_index index;
+    raft_term term;
+    uint64_t checksum;
+    uint64_t hash; /* of it and of all before it */
+    uint32_t held; /* by whose disks, ever: one bit a machine */
+    enum entry_kind kind;
+    int64_t time_us;
+    size_t payload_size;
+    char payload[]; /* and a zero */
+};
+
+/* The log that a disk holds, and where its reading has come to. */
+struct durable_log {
+    struct known **list; /* from 1 */
+    size_t room;
+    raft_index last_index;
+    uint64_t file, salt, offset; /* behind the newest frame; 0: there is none */
+    uint64_t frame;              /* its number */
+};
+
 struct ghost {
     struct ballot durable;      /* the newest that was synced, over all lives */
+    struct durable_log log;     /* the same of the log */
+    bool emptied;               /* the test has removed its folder: it has forgotten what it promised */
+    bool loaded;                /* in this life: its server has begun */
+    raft_index commit_index;    /* in this life */
+    raft_index applied_index;   /* the same */
+    raft_term leader_looked_at; /* the term that it led at its last step; 0: it did not */
+    raft_index leader_last_index;
+    raft_term leader_last_term; /* of that entry ... */
+    uint64_t leader_last_checksum; /* ... 0: unknown */
     raft_id *votes;             /* by term: whom it chose, synced; 0: nobody */
     size_t votes_room;          /* terms that votes has room for */
     bool stop_asked;            /* in this life: it may be handing over */
@@ -145,6 +184,26 @@ struct ghost {
     int64_t leads_since_us;
     raft_term term;             /* told in this life */
     int64_t answered_us[MEMBERS_MAX]; /* by machine: when an answer to heartbeats last reached it */
+};
+
+struct count { /* what a counter shows */
+    int64_t value;
+    int64_t deadline_us;
+};
+
+/* A committed entry. */
+struct chosen {
+    const struct known *entry;
+    raft_term committed_in;
+    struct count count;  /* after it */
+    uint64_t state_hash; /* of machines that have applied it; 0: none has */
+    bool answered;       /* some proposal, as this entry */
+};
+
+struct proposal {
+    raft_index index; /* of the committed entry that it is; 0: none */
+    bool answered;
+    enum outcome outcome; /* then */
 };
 
 struct machine {
@@ -199,6 +258,17 @@ struct sim {
     uint64_t elections;      /* leaders made */
     int64_t check_due_us;    /* when check_leaders is next */
 
+    struct known **known;    /* by index, all that any disk has held */
+    size_t known_room;
+    struct chosen *chosen;   /* entry i at i - 1 */
+    size_t chosen_count, chosen_room;
+    struct proposal *proposals; /* number n at n - 1 */
+    size_t proposal_count, proposal_room;
+    uint64_t outcomes[OUTCOME_TOO_LARGE + 1];
+    uint64_t commands;       /* committed */
+    bool counting;           /* nodes that begin have a counter machine and a client */
+    bool telling;            /* proposal n is "add n", and nobody proposes anything else that adds */
+
     FILE *trace;
     bool keep_logs;
     enum log_level log_level;
@@ -245,6 +315,31 @@ void network_resume(struct sim *sim, struct life *life); /* lets in what has gat
 void mailbox_arrive(struct sim *sim, struct life *life, enum letter_kind kind, const struct link *link,
                     const struct parcel *parcel, const struct introduction *hello);
 
+/* What disks hold of the log (durable.c). */
+void durable_synced(struct machine *machine, const char *path); /* a file was */
+void durable_read_again(struct machine *machine);               /* after the end of a life, or a change by the test */
+const struct known *durable_at(const struct machine *machine, raft_index index); /* NULL: its disk has no such entry */
+bool durable_holds(const struct machine *machine, const struct known *known);
+struct known *known_find(const struct sim *sim, raft_index index, raft_term term); /* NULL: no disk has held it */
+void known_fini(struct sim *sim);
+
+void check_log_step(struct machine *machine, const struct server *server); /* it waits */
+void check_acknowledgement(const struct machine *machine, raft_id to, const struct message *message);
+void check_log_life_began(struct machine *machine);
+void check_log_fini(struct sim *sim);
+const struct chosen *check_chosen(const struct sim *sim, raft_index index); /* NULL: none is committed there */
+bool check_is_chosen(const struct sim *sim, const struct known *known);
+
+uint64_t check_proposed(struct sim *sim); /* a proposal is made; returns its number, from 1 */
+void check_answer(struct machine *machine, const struct letter *letter);
+void check_command_chosen(struct sim *sim, struct chosen *chosen);
+void check_applying(struct machine *machine, const struct mailraft_entry *entry);
+void check_applied(struct machine *machine, const struct counter *counter);
+void check_machine_fini(struct sim *sim);
+
+void client_start(struct life *life); /* in its first thread, before its node runs: and the machine of that */
+void client_stop(struct life *life);  /* in the same, once its node is gone */
+
 void check_role(struct machine *machine, raft_term term, bool leads);
 void check_sending(struct machine *machine, raft_id to, const struct message *message);
 void check_ballot_synced(struct machine *machine);
@@ -253,6 +348,7 @@ void check_leaders(struct sim *sim); /* every now and then */
 void check_life_began(struct machine *machine);
 void check_life_ended(struct machine *machine);
 void check_disk_changed(struct machine *machine); /* by the test: what it promised may be gone */
+void check_disk_emptied(struct machine *machine); /* by the test, all of it */
 raft_term check_written_term(struct machine *machine); /* of its ballot, as reading shows it */
 void check_fini(struct sim *sim);
 

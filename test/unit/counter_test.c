@@ -98,10 +98,11 @@ Test(counter, what_is_relative_to_now_is_settled_when_it_is_prepared)
 
 Test(counter, what_is_no_request_is_refused_and_told_why)
 {
-    static const char *const WRONG[] = {"",       "add",      "add ",         "add x",   "add 1 ", "add  1", "add 1x",
-                                        "add +1", "get 1",    "roll 1",       "expire",  "ADD 1",  "expire -1",
-                                        "until",  "deadline 1", "expire 2147483648", "add 1 2", "add -", "add 1-2",
-                                        "add 9223372036854775808"};
+    static const char *const WRONG[] = {"",          "add",    "add ",       "add x",
+                                        "add 1 ",    "add  1", "add 1x",     "add +1",
+                                        "get 1",     "roll 1", "expire",     "ADD 1",
+                                        "expire -1", "until",  "deadline 1", "expire 2147483648",
+                                        "add 1 2",   "add -",  "add 1-2",    "add 9223372036854775808"};
 
     for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++)
         cr_assert_eq(strncmp(answer(WRONG[i]), "ERR ", 4), 0, "\"%s\" was answered with %s", WRONG[i], reply.bytes);
