@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "raft/configuration.h"
 #include "sim/world.h"
 
 /* After the last fault, so long and two timeouts may pass before the clock of the liveness check begins to run:
@@ -19,7 +21,10 @@ enum fault {
     END_IN_CALL, /* process death or power cut within one of the next calls of the disk */
     FAIL_SYNC,
     FAIL_WRITE,
+    FILL, /* the disk is full, until there is room again */
     HANG,
+    SLOW,  /* syncs take very long */
+    EMPTY, /* the folder is lost */
     PAUSE,
     STOP,
     ISOLATE,
@@ -30,7 +35,7 @@ enum fault {
 };
 
 static const char *const FAULT_NAMES[FAULT_COUNT] = {
-    "kill",  "power_cut", "power_cut_of_all", "end_in_call", "fail_sync", "fail_write", "hang",
+    "kill",  "power_cut", "power_cut_of_all", "end_in_call", "fail_sync", "fail_write", "fill", "hang", "slow", "empty",
     "pause", "stop",      "isolate",          "partition",   "one_way",   "break",
 };
 
@@ -43,12 +48,15 @@ struct repair { /* of a machine that is down, paused or hanging */
 struct swarm {
     struct event next_fault;
     struct event heal;
+    struct event next_proposal;
     struct sim *sim;
     int count;
     int64_t timeout_us; /* the maximum election timeout: the unit of all times here */
     int64_t delay_mended_us;
     bool on[FAULT_COUNT];
     int64_t fault_every_us;
+    int64_t propose_every_us;
+    int64_t sync_max_us[MEMBERS_MAX];
     struct repair repairs[MEMBERS_MAX];
     bool left_out[MEMBERS_MAX]; /* a minority that stays away when the faults end */
 };
@@ -91,6 +99,8 @@ static void repair_fire(struct event *event)
     struct machine *machine = repair->machine;
     struct sim *sim = repair->swarm->sim;
 
+    sim_disk_fill(sim, machine->id, false);
+    sim_disk_sync_us(sim, machine->id, 50, repair->swarm->sync_max_us[machine->position]);
     if (machine->disk.hangs) {
         if (machine->life != NULL && sim_flip_coin())
             sim_kill(sim, machine->id);
@@ -166,6 +176,68 @@ static void end_in_call(struct sim *sim, const struct machine *machine)
     sim_end_at_call(sim, machine->id, (uint64_t)sim_draw(sim, 1, 50), how);
 }
 
+/* The newest committed CONFIG; NULL: the cluster is not born. */
+static const struct known *committed_config(const struct sim *sim)
+{
+    for (raft_index i = sim->chosen_count; i > 0; i--)
+        if (check_chosen(sim, i)->entry->kind == ENTRY_CONFIG)
+            return check_chosen(sim, i)->entry;
+    return NULL;
+}
+
+static void decode_config(const struct known *known, struct configuration *configuration)
+{
+    struct mailraft_error err;
+    struct entry *entry =
+        entry_new(known->kind, known->term, known->index, known->time_us, known->payload, known->payload_size);
+
+    if (!configuration_decode(entry, configuration, &err))
+        sim_fail("the committed CONFIG %llu cannot be read: %s", (unsigned long long)known->index, err.message);
+    entry_drop(entry);
+}
+
+/* Whether the cluster knows its folder, and that knows the cluster. */
+static bool is_known(struct machine *machine, const struct known *config, const struct configuration *configuration)
+{
+    char path[DISK_PATH_MAX + 16];
+    struct data_id data_id;
+
+    snprintf(path, sizeof path, "%s/identity", machine->config.data_dir);
+    return durable_holds(machine, config) &&
+           disk_peek(&machine->disk, path, true, 16, &data_id, sizeof data_id) == sizeof data_id &&
+           data_id_equal(&data_id, &configuration->data_ids[machine->position]);
+}
+
+/* How many machines are strangers to the cluster: their folders are new, or nobody has met them yet. All, before its
+ * birth. */
+static int count_strangers(struct swarm *swarm)
+{
+    const struct known *config = committed_config(swarm->sim);
+    struct configuration *configuration;
+    int strangers = 0;
+
+    if (config == NULL)
+        return swarm->count;
+    configuration = memory_new(sizeof *configuration);
+    decode_config(config, configuration);
+    for (int i = 0; i < swarm->count; i++)
+        strangers += !is_known(swarm->sim->machines[i], config, configuration);
+    memory_free(configuration);
+    return strangers;
+}
+
+/* A minority at most has forgotten what it promised, and all others know of the cluster: more it cannot bear (README,
+ * "Limits"). */
+static void empty_folder(struct swarm *swarm, struct machine *machine)
+{
+    if (count_strangers(swarm) + 1 > (swarm->count - 1) / 2)
+        return;
+    if (machine->life != NULL)
+        sim_kill(swarm->sim, machine->id);
+    sim_disk_empty(swarm->sim, machine->id);
+    machine->config.rejoin_empty = sim_flip_coin();
+}
+
 static void do_fault_to_machine(struct swarm *swarm, enum fault fault, struct machine *machine)
 {
     struct sim *sim = swarm->sim;
@@ -188,8 +260,17 @@ static void do_fault_to_machine(struct swarm *swarm, enum fault fault, struct ma
     case FAIL_WRITE:
         sim_disk_fail_write(sim, machine->id, sim_flip_coin());
         break;
+    case FILL:
+        sim_disk_fill(sim, machine->id, true);
+        break;
     case HANG:
         sim_disk_hang(sim, machine->id, true);
+        break;
+    case SLOW:
+        sim_disk_sync_us(sim, machine->id, swarm->timeout_us / 20, swarm->timeout_us);
+        break;
+    case EMPTY:
+        empty_folder(swarm, machine);
         break;
     case PAUSE:
         sim_pause(sim, machine->id);
@@ -245,6 +326,36 @@ static void fault_fire(struct event *event)
     event_schedule(swarm->sim, event, swarm->sim->now_us + sim_draw(swarm->sim, 0, swarm->fault_every_us));
 }
 
+/* ---- What clients want meanwhile ---- */
+
+/* Nearly all proposals add their own number, so that each is told from all others. */
+static void draw_request(struct swarm *swarm, char request[40])
+{
+    static const char *const OTHERS[] = {"get", "expire 0", "expire 20", "expire 300", "multiply 2"};
+    struct sim *sim = swarm->sim;
+
+    if (sim_chance(sim, 0.05))
+        snprintf(request, 40, "%s", OTHERS[sim_draw(sim, 0, LENGTH(OTHERS))]);
+    else
+        snprintf(request, 40, "add %zu", sim->proposal_count + 1);
+}
+
+/* At leaders as often as at all others together; sometimes many at once. */
+static void proposal_fire(struct event *event)
+{
+    struct swarm *swarm = (struct swarm *)((char *)event - offsetof(struct swarm, next_proposal)); // NOLINT
+    struct sim *sim = swarm->sim;
+    int64_t count = sim_chance(sim, 0.1) ? sim_draw(sim, 2, 40) : 1;
+    raft_id id = draw_victim(swarm)->id;
+    char request[40];
+
+    while (count-- > 0) {
+        draw_request(swarm, request);
+        sim_propose(sim, id, request);
+    }
+    event_schedule(sim, event, sim->now_us + sim_draw(sim, 0, swarm->propose_every_us));
+}
+
 /* ---- The draw ---- */
 
 static void draw_network(struct swarm *swarm, int64_t delay_max_us)
@@ -267,17 +378,22 @@ static void draw_network(struct swarm *swarm, int64_t delay_max_us)
 
 static void draw_disks(struct swarm *swarm, int64_t max_us)
 {
-    for (int i = 0; i < swarm->count; i++)
-        sim_disk_sync_us(swarm->sim, swarm->sim->machines[i]->id, 50, sim_draw(swarm->sim, 50, max_us));
+    for (int i = 0; i < swarm->count; i++) {
+        swarm->sync_max_us[i] = sim_draw(swarm->sim, 50, max_us);
+        sim_disk_sync_us(swarm->sim, swarm->sim->machines[i]->id, 50, swarm->sync_max_us[i]);
+    }
 }
 
 static void add_nodes(struct swarm *swarm, const struct timeouts *timeouts, bool fast_failover)
 {
     struct node_config *config = calloc(1, sizeof *config);
+    bool birth_all = sim_chance(swarm->sim, 0.2) && 10 * timeouts->delay_mended_us < timeouts->min_us;
 
-    assert(config != NULL);
+    assert(config != NULL); /* birth_all: where nobody may vote for another, votes must not be under way for long */
     for (raft_id id = 1; id <= swarm->count; id++) {
         sim_configure(config, id, swarm->count);
+        config->birth_all = birth_all;
+        config->disk_stall_us = draw_times(swarm, 1, 4);
         config->election_timeout_min_us = timeouts->min_us;
         config->election_timeout_max_us = timeouts->max_us;
         config->heartbeat_us = timeouts->heartbeat_us;
@@ -305,10 +421,10 @@ static void trace_swarm(const struct swarm *swarm)
             strcat(strcat(on, " "), FAULT_NAMES[i]);
     sim_trace(swarm->sim,
               "seed=%llu nodes=%d timeout_max_us=%lld loss=%.2f duplication=%.2f tail_us=%lld reordering=%d"
-              " fault_every_us=%lld faults:%s",
+              " fault_every_us=%lld propose_every_us=%lld faults:%s",
               (unsigned long long)swarm->sim->seed, swarm->count, (long long)swarm->timeout_us,
               swarm->sim->network.loss, swarm->sim->network.duplication, (long long)swarm->sim->network.tail_max_us,
-              swarm->sim->network.reordering, (long long)swarm->fault_every_us, on);
+              swarm->sim->network.reordering, (long long)swarm->fault_every_us, (long long)swarm->propose_every_us, on);
 }
 
 static void swarm_draw(struct swarm *swarm)
@@ -321,9 +437,11 @@ static void swarm_draw(struct swarm *swarm)
     swarm->delay_mended_us = timeouts->delay_mended_us;
     swarm->next_fault.fire = fault_fire;
     swarm->heal.fire = heal_fire;
+    swarm->next_proposal.fire = proposal_fire;
     for (int i = 0; i < FAULT_COUNT; i++)
         swarm->on[i] = sim_flip_coin();
     swarm->fault_every_us = draw_times(swarm, 0.2, 3);
+    swarm->propose_every_us = draw_times(swarm, 0.02, 1);
     sim->wake_max_us = sim_draw(sim, 0, 50);
     sim->clock_drift_max = sim_flip_coin() ? CLOCK_DRIFT_MAX : 0;
     draw_network(swarm, timeouts->delay_max_us);
@@ -336,6 +454,11 @@ static void swarm_draw(struct swarm *swarm)
 
 /* ---- The faults end ---- */
 
+static bool must_rejoin(const struct machine *machine)
+{
+    return machine->ghost.emptied && !machine->config.rejoin_empty;
+}
+
 static void mend_machine(struct swarm *swarm, struct machine *machine)
 {
     struct sim *sim = swarm->sim;
@@ -344,21 +467,26 @@ static void mend_machine(struct swarm *swarm, struct machine *machine)
     machine->disk.end_at_call = 0;
     machine->disk.fail_sync = false;
     machine->disk.fail_write = NULL;
-    if (machine->life != NULL && (machine->ghost.stop_asked || machine->disk.failed))
-        sim_kill(sim, machine->id); /* it is about to end */
+    sim_disk_fill(sim, machine->id, false);
+    if (machine->life != NULL && (machine->ghost.stop_asked || machine->disk.failed || must_rejoin(machine)))
+        sim_kill(sim, machine->id); /* it is about to end, or has to begin anew */
+    machine->config.rejoin_empty = machine->ghost.emptied;
     sim_disk_hang(sim, machine->id, false);
     sim_resume(sim, machine->id);
     if (machine->life == NULL)
         sim_restart(sim, machine->id);
 }
 
-/* A majority is enough: in half of the runs, others stay dead or cut off. */
+/* A majority is enough: in half of the runs, others stay dead or cut off; but not where some are strangers, who cannot
+ * make up for them. */
 static void leave_some_out(struct swarm *swarm)
 {
     struct sim *sim = swarm->sim;
     int64_t count = sim_flip_coin() ? sim_draw(sim, 0, (swarm->count + 1) / 2) : 0;
     bool dead = sim_flip_coin();
 
+    if (count_strangers(swarm) != 0)
+        return;
     while (count-- > 0) {
         struct machine *machine = sim->machines[sim_draw(sim, 0, swarm->count)];
 
@@ -456,12 +584,64 @@ static void check_return(struct swarm *swarm)
         sim_fail("a node that came back deposed the leader");
 }
 
+/* ---- All agree ---- */
+
+static bool has_all(const struct sim *sim, const struct machine *machine)
+{
+    const struct known *last = check_chosen(sim, sim->chosen_count)->entry;
+
+    return machine->life != NULL && durable_holds(machine, last) && machine->ghost.log.last_index == last->index &&
+           machine->ghost.applied_index == last->index && machine->life->not_answered == 0 &&
+           machine->life->counter.value == check_chosen(sim, last->index)->count.value;
+}
+
+static bool all_agree(struct sim *sim, void *context)
+{
+    const struct swarm *swarm = context;
+
+    for (int i = 0; i < swarm->count; i++)
+        if (!swarm->left_out[i] && (sim->chosen_count == 0 || !has_all(sim, sim->machines[i])))
+            return false;
+    return true;
+}
+
+static void tell_who_lacks(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+
+    for (int i = 0; i < swarm->count; i++) {
+        const struct machine *machine = sim->machines[i];
+
+        sim_trace(sim, "%d%s holds %llu of %zu committed entries, has applied %llu; %d proposals are not answered",
+                  machine->id, swarm->left_out[i] ? ", left out," : "",
+                  (unsigned long long)machine->ghost.log.last_index, sim->chosen_count,
+                  (unsigned long long)machine->ghost.applied_index,
+                  machine->life != NULL ? machine->life->not_answered : 0);
+    }
+}
+
+/* Nobody proposes any more: then all logs are equal, everything in them is applied, and every proposal answered. */
+static void check_agreement(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+
+    event_cancel(sim, &swarm->next_proposal);
+    if (!sim_run_until(sim, 20 * swarm->timeout_us, all_agree, swarm)) {
+        tell_who_lacks(swarm);
+        sim_fail("the logs are not equal, applied and answered within 20 timeouts after the last proposal");
+    }
+    sim_trace(sim, "all agree on %zu entries", sim->chosen_count);
+    event_schedule(sim, &swarm->next_proposal, sim->now_us);
+}
+
 static void check_liveness(struct swarm *swarm)
 {
     check_leader_comes(swarm);
     check_leader_stays(swarm);
+    check_agreement(swarm);
     check_return(swarm);
     check_leader_stays(swarm);
+    check_agreement(swarm);
 }
 
 struct swarm_result swarm_run(uint64_t seed, FILE *trace)
@@ -472,12 +652,15 @@ struct swarm_result swarm_run(uint64_t seed, FILE *trace)
     assert(swarm != NULL);
     swarm->sim = sim_new(seed);
     sim_trace_to(swarm->sim, trace);
+    sim_count(swarm->sim);
+    swarm->sim->telling = true;
     swarm_draw(swarm);
     event_schedule(swarm->sim, &swarm->next_fault, draw_times(swarm, 0, 4));
+    event_schedule(swarm->sim, &swarm->next_proposal, 0);
     sim_run_us(swarm->sim, draw_times(swarm, 10, 60));
     mend(swarm);
     check_liveness(swarm);
-    result = (struct swarm_result){swarm->sim->elections, swarm->sim->now_us};
+    result = (struct swarm_result){swarm->sim->elections, swarm->sim->commands, swarm->sim->now_us};
     sim_free(swarm->sim);
     free(swarm);
     return result;
@@ -505,7 +688,7 @@ struct swarm_result swarm_run_failovers(uint64_t seed, int count, uint64_t elect
         sim_kill(sim, leader);
         sim_restart(sim, leader);
     }
-    result = (struct swarm_result){sim->elections, sim->now_us};
+    result = (struct swarm_result){sim->elections, sim->commands, sim->now_us};
     sim_free(sim);
     return result;
 }

@@ -1,6 +1,8 @@
 /* swarm.h - a run of a whole cluster under faults, all of it drawn from the seed: how many nodes, their timeouts, which
- * kinds of faults there are at all and how often. First everything goes wrong and the checker looks on; then the faults
- * end, and within 20 election timeouts one leader must be there whom everybody follows, and must stay. */
+ * kinds of faults there are at all and how often. First everything goes wrong, while clients propose at all nodes, and
+ * the checker looks on; then the faults end, and within 20 election timeouts one leader must be there whom everybody
+ * follows, and must stay; and within as many after the last proposal all logs must be equal and applied, and every
+ * proposal answered. */
 #ifndef SIM_SWARM_H
 #define SIM_SWARM_H
 
@@ -9,6 +11,7 @@
 
 struct swarm_result {
     uint64_t elections; /* leaders made */
+    uint64_t commands;  /* committed */
     int64_t simulated_us;
 };
 
