@@ -71,10 +71,11 @@ bool membership_is_born(const struct server *server)
 
 void membership_watch(struct server *server)
 {
-    if (server->outsider_told || !membership_is_outsider(server))
+    struct data_id listed = membership_data_id(server, server->self);
+    if (!membership_is_outsider(server) || (server->outsider_told && data_id_equal(&listed, &server->outsider_known)))
         return;
     server->outsider_told = true;
-    struct data_id listed = membership_data_id(server, server->self);
+    server->outsider_known = listed;
     char ours[ID_TEXT_MAX], theirs[ID_TEXT_MAX];
     id_format(server->data_id.bytes, ours);
     if (data_id_is_none(&listed))

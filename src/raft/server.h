@@ -141,7 +141,8 @@ struct server {
     raft_index proven_index;    /* the last entry that leader_id has proven to match its log; 0 with each term */
     bool answer_owed;           /* it sent entries that it has had no answer about yet */
     struct link append_link;    /* over which they came */
-    bool outsider_told;         /* that our folder is new to the cluster */
+    bool outsider_told;         /* that our folder is new to the cluster ... */
+    struct data_id outsider_known; /* ... which knew us by this data id then; zeros: by none */
 
     /* The message that the role is to handle. */
     struct letter *letter;  /* kept: goes back on the pile; otherwise freed at the next take */
