@@ -173,11 +173,15 @@ void stage_elect(struct sim *sim)
 {
     cr_assert(sim_run_until(sim, 1000 * US, is_candidate, NULL), "it stands when the timeout has passed");
     raft_term term = stage_server(sim)->current_term + 1;
-    for (int round = 0; round < 2; round++)
-        for (raft_id peer = 2; stage_server(sim)->role != LEADER && peer <= stage_server(sim)->config.members.count; peer++) {
-            struct message vote = stage_vote(sim, round == 0 ? RESPONSE_PRE_VOTE : RESPONSE_VOTE, peer, term, true);
-            sim_deliver(sim, 1, &vote);
-        }
+    int count = stage_server(sim)->config.members.count;
+    for (raft_id peer = 2; stage_server(sim)->phase == PRE_VOTING && peer <= count; peer++) {
+        struct message vote = stage_vote(sim, RESPONSE_PRE_VOTE, peer, term, true);
+        sim_deliver(sim, 1, &vote);
+    }
+    for (raft_id peer = 2; stage_server(sim)->role != LEADER && peer <= count; peer++) {
+        struct message vote = stage_vote(sim, RESPONSE_VOTE, peer, term, true);
+        sim_deliver(sim, 1, &vote);
+    }
     cr_assert_eq(stage_server(sim)->role, LEADER);
     cr_assert_eq(stage_server(sim)->current_term, term);
 }

@@ -31,7 +31,7 @@ void stage_leader(struct sim *sim);
 /* All connections between the node and its peers open. */
 void stage_meet_all(struct sim *sim);
 
-/* Grants the node what it asks its peers for, until it leads: a majority, or all. */
+/* Grants the node what it asks its peers for, until it leads: as many as that takes. */
 void stage_elect(struct sim *sim);
 
 /* Messages of a peer with an empty log. */
