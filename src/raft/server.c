@@ -473,18 +473,24 @@ static struct letter *take_letter(struct server *server, int64_t deadline_us)
     return pile_take(server->pile, upto, deadline_us, &server->now_us);
 }
 
+/* Until when mail is waited for. A leader that stops goes on as one until its successor has the whole log; from then on
+ * nothing but the successor is waited for. Whatever else is due may be done when the ballot is durable. */
+static int64_t wait_until(const struct server *server, int64_t deadline_us)
+{
+    bool leads_on = server->role == LEADER && !server->handing_over;
+    if (server->stop_asked)
+        return leads_on && deadline_us < server->stop_deadline_us ? deadline_us : server->stop_deadline_us;
+    return server->waiting ? CLOCK_NEVER : deadline_us;
+}
+
 enum mail server_take_mail(struct server *server, int64_t deadline_us)
 {
     free_letter(server);
-    if (server->stop_asked) /* then nothing but the successor is waited for */
-        deadline_us = server->stop_deadline_us;
-    else if (server->waiting) /* whatever is due may be done when the ballot is durable */
-        deadline_us = CLOCK_NEVER;
     server_check(server);
-    server->letter = take_letter(server, deadline_us);
+    server->letter = take_letter(server, wait_until(server, deadline_us));
     if (server->letter != NULL)
         return open_letter(server);
-    if (!server->stop_asked)
+    if (!server->stop_asked || server->now_us < server->stop_deadline_us)
         return MAIL_DEADLINE;
     log_info(server->log, "Stopping cause=\"heard no successor in time\"");
     server->stopping = true;

@@ -300,3 +300,155 @@ Test(leader, does_not_tell_for_ever_how_long_one_took_that_is_gone)
     cr_assert_lt(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).round_trip_max_us, 10 * US);
     stage_close(sim);
 }
+
+/* Dissertation, section 3.10: the successor's log is brought up to date first. */
+Test(leader, hands_over_when_its_successor_has_the_whole_log_and_leads_until_then)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    stage_propose_line(sim, 1, "add 1");
+    answer_heartbeat(sim, 3, 1);
+    sim_forget_sent(sim, 1);
+    sim_stop(sim, 1);
+    sim_run_us(sim, 110 * US);
+    cr_assert_eq(stage_expect(sim, 3, REQUEST_APPEND_ENTRIES).entry_count, 0, "heartbeats go on");
+    cr_assert_eq(stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).entry_count, 0);
+    cr_assert_not(sim_log_has(sim, 1, "Handing over"));
+    sim_forget_sent(sim, 1);
+    stage_propose_line(sim, 2, "add 1");
+    stage_acknowledge(sim, 2, 1, 2);
+    cr_assert_str_eq(stage_reply(sim), "2 NOT_EXECUTED 0 leader=-1", "it proposes nothing any more");
+    cr_assert_str_eq(stage_reply(sim), "1 APPLIED 2 1", "what it has proposed, it commits");
+    cr_assert_not(sim_log_has(sim, 1, "Handing over"), "another's log is of no matter");
+    stage_acknowledge(sim, 3, 1, 2);
+    cr_assert_eq(stage_expect(sim, 3, TIMEOUT_NOW).curr_term, 1);
+    sim_run_us(sim, 110 * US);
+    stage_expect_silence(sim);
+    stage_close(sim);
+}
+
+Test(leader, chooses_the_most_up_to_date_to_take_over)
+{
+    struct sim *sim = stage_open(5);
+    stage_leader(sim);
+    stage_propose_line(sim, 1, "add 1");
+    stage_acknowledge(sim, 4, 1, 2);
+    for (raft_id peer = 2; peer <= 5; peer++)
+        answer_heartbeat(sim, peer, 1);
+    sim_forget_sent(sim, 1);
+    sim_stop(sim, 1);
+    sim_settle(sim);
+    stage_expect(sim, 4, TIMEOUT_NOW);
+    stage_close(sim);
+}
+
+Test(leader, does_not_hand_over_to_one_whose_votes_do_not_count)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_introduction(sim, 1, 3)->data_id.bytes[1] = 7; /* it comes back with an empty folder */
+    sim_connect_peer(sim, 1, 3, 99, 1);
+    answer_heartbeat(sim, 3, 1);
+    sim_stop(sim, 1);
+    sim_settle(sim);
+    cr_assert_not(sim_lives(sim, 1));
+    cr_assert_not(sim_log_has(sim, 1, "Handing over"));
+    stage_close(sim);
+}
+
+static void answer_all(struct sim *sim)
+{
+    for (raft_id peer = 2; peer <= stage_server(sim)->config.members.count; peer++)
+        answer_heartbeat(sim, peer, stage_server(sim)->heartbeat_round);
+}
+
+Test(leader, whose_disk_does_not_answer_gives_leadership_up)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_disk_hang(sim, 1, true);
+    stage_propose_line(sim, 1, "add 1");
+    for (int i = 0; i < 19; i++) {
+        sim_run_us(sim, 50 * US);
+        answer_all(sim);
+    }
+    cr_assert_eq(stage_server(sim)->role, LEADER);
+    for (int i = 0; i < 2; i++) {
+        sim_run_us(sim, 50 * US);
+        if (stage_server(sim)->role == LEADER)
+            answer_all(sim);
+    }
+    cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+    cr_assert(sim_log_has(sim, 1, "STATE: LEADER -> FOLLOWER cause=\"the disk has not answered for 1000 ms\""));
+    stage_close(sim);
+}
+
+Test(leader, whose_disk_answers_in_time_leads_on)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    for (int i = 0; i < 4; i++) {
+        sim_disk_hang(sim, 1, true);
+        stage_propose_line(sim, 1, "add 1");
+        for (int j = 0; j < 15; j++) {
+            sim_run_us(sim, 50 * US);
+            answer_all(sim);
+        }
+        sim_disk_hang(sim, 1, false);
+        sim_settle(sim);
+    }
+    cr_assert_eq(stage_server(sim)->role, LEADER);
+    stage_close(sim);
+}
+
+/* ---- Time ---- */
+
+static raft_index last_index(struct sim *sim)
+{
+    return raft_log_last_index(&stage_server(sim)->raft_log);
+}
+
+Test(leader, proposes_a_time_entry_when_the_machine_wants_one)
+{
+    struct sim *sim = stage_open(1);
+    sim_run_us(sim, 301 * US);
+    stage_propose_line(sim, 1, "add 5");
+    stage_propose_line(sim, 2, "expire 1000");
+    cr_assert_eq(stage_counter.value, 5);
+    raft_index last = last_index(sim);
+    sim_run_us(sim, 990 * US);
+    cr_assert_eq(last_index(sim), last);
+    sim_run_us(sim, 20 * US);
+    cr_assert_eq(last_index(sim), last + 1);
+    cr_assert_eq(raft_log_at(&stage_server(sim)->raft_log, last + 1)->kind, ENTRY_TIME);
+    cr_assert_eq(stage_counter.value, 0);
+    sim_run_us(sim, 5000 * US);
+    cr_assert_eq(last_index(sim), last + 1, "once");
+    stage_close(sim);
+}
+
+Test(leader, tells_the_clusters_time_with_each_message_and_each_entry)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_run_us(sim, 51 * US);
+    int64_t told_us = stage_expect(sim, 2, REQUEST_APPEND_ENTRIES).time_us;
+    cr_assert_gt(told_us, 0);
+    sim_run_us(sim, 10 * US);
+    stage_propose_line(sim, 1, "add 1");
+    int64_t entry_us = raft_log_at(&stage_server(sim)->raft_log, 2)->time_us;
+    cr_assert(entry_us >= told_us + 10 * US && entry_us < told_us + 60 * US);
+    stage_close(sim);
+}
+
+Test(leader, that_follows_another_goes_on_with_the_time_it_was_told)
+{
+    struct sim *sim = stage_open(3);
+    struct message heartbeat = stage_message(REQUEST_APPEND_ENTRIES, 2, 1);
+    heartbeat.time_us = 4000000000000000; /* far from our own wall clock */
+    sim_deliver(sim, 1, &heartbeat);
+    stage_elect(sim);
+    cr_assert_geq(raft_log_at(&stage_server(sim)->raft_log, 1)->time_us, 4000000000000000);
+    cr_assert_lt(raft_log_at(&stage_server(sim)->raft_log, 1)->time_us, 4000000000000000 + 1000 * US);
+    stage_close(sim);
+}
