@@ -211,3 +211,41 @@ Test(follower, a_message_that_waits_at_the_deadline_is_read_before_it_stands)
     cr_assert_eq(sim_log_count(sim, 1, "CANDIDATE"), 0);
     stage_close(sim);
 }
+
+Test(follower, whose_disk_does_not_answer_does_not_stand)
+{
+    struct sim *sim = stage_open(3);
+    stage_follower(sim);
+    sim_disk_hang(sim, 1, true);
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), stage_terms(1, "1"));
+    for (int i = 0; i < 11; i++) {
+        sim_run_us(sim, 100 * US);
+        stage_deliver(sim, REQUEST_APPEND_ENTRIES, 2, 1);
+    }
+    sim_forget_sent(sim, 1);
+    sim_run_us(sim, 1000 * US);
+    cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+    stage_expect_silence(sim);
+    cr_assert(sim_log_has(sim, 1, "Not standing cause=\"the disk has not answered for "));
+    stage_deliver(sim, TIMEOUT_NOW, 2, 1);
+    cr_assert_eq(stage_server(sim)->role, FOLLOWER, "nor when it is told to");
+    sim_disk_hang(sim, 1, false);
+    sim_run_us(sim, 301 * US);
+    cr_assert_eq(stage_server(sim)->role, CANDIDATE);
+    stage_close(sim);
+}
+
+Test(follower, late_entries_of_a_leader_whose_connection_closed_do_not_tell_that_it_lives)
+{
+    struct sim *sim = stage_open(3);
+    stage_meet_all(sim);
+    stage_follower(sim);
+    sim_close_peer(sim, 1, 2);
+    cr_assert(stage_server(sim)->leader_silent);
+    int64_t deadline_us = stage_server(sim)->election_deadline_us;
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), stage_terms(1, "1"));
+    cr_assert_str_eq(stage_log(sim), "1");
+    cr_assert(stage_server(sim)->leader_silent);
+    cr_assert_eq(stage_server(sim)->election_deadline_us, deadline_us);
+    stage_close(sim);
+}
