@@ -358,7 +358,7 @@ Test(log, a_million_entries_are_there_after_a_restart_of_all)
 
 /* ---- A disk that is full ---- */
 
-#define SMALL_FILES ",\"segment_bytes\":65536,\"max_entry_bytes\":4096"
+#define SMALL_FILES ",\"segment_bytes\":65536,\"max_entry_bytes\":32768"
 
 /* A file system of its own, which nobody else sees and which is gone with the test. False where that is not permitted. */
 static bool mount_small(const char *path)
