@@ -64,7 +64,7 @@ bool membership_is_outsider(const struct server *server)
 
 bool membership_is_born(const struct server *server)
 {
-    return server->commit_index > 0;
+    return server->commit_index > 0 || !cluster_uuid_is_none(&server->cluster_uuid);
 }
 
 /* ---- Following the log ---- */

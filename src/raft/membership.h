@@ -31,7 +31,7 @@ struct data_id membership_data_id(const struct server *server, int position);
 
 bool membership_is_outsider(const struct server *server);
 
-/* Whether the cluster is born as far as we know: entry 1 is committed. */
+/* Whether the cluster is born as far as we know: entry 1 is committed, now or in an earlier life. */
 bool membership_is_born(const struct server *server);
 
 /* The log has changed: its newest CONFIG is what counts. */

@@ -138,6 +138,23 @@ Test(membership, a_later_leader_that_knows_of_no_commit_proposes_only_its_no_op)
     stage_close(sim);
 }
 
+Test(membership, a_leader_that_knows_of_the_birth_from_an_earlier_life_proposes_beside_its_no_op)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_kill(sim, 1);
+    sim_forget_sent(sim, 1);
+    sim_restart(sim, 1);
+    sim_settle(sim);
+    stage_elect(sim);
+    cr_assert_eq(stage_server(sim)->commit_index, 0);
+    stage_propose_line(sim, 1, "add 1");
+    cr_assert_str_eq(stage_log(sim), "122", "its no-op, and the command");
+    stage_acknowledge(sim, 2, 2, 3);
+    cr_assert_str_eq(stage_reply(sim), "1 APPLIED 3 1");
+    stage_close(sim);
+}
+
 Test(membership, a_cluster_of_one_is_born_alone)
 {
     struct sim *sim = stage_open(1);
