@@ -183,6 +183,34 @@ Test(membership, the_uuid_is_written_down_once_the_birth_is_committed)
     stage_close(sim);
 }
 
+Test(membership, it_is_asked_for_once_however_the_commit_index_grows)
+{
+    struct sim *sim = stage_open(3);
+    follow_with(sim, ALL);
+    struct message next = stage_message(REQUEST_APPEND_ENTRIES, 2, 1);
+    next.prev_index = next.prev_term = 1;
+    stage_append(sim, next, stage_terms(2, "111"));
+    sim_disk_hang(sim, 1, true);
+    for (raft_index index = 1; index <= 4; index++)
+        commit(sim, index);
+    sim_disk_hang(sim, 1, false);
+    sim_settle(sim);
+    cr_assert_eq(sim_log_count(sim, 1, "The cluster is born"), 1);
+    stage_close(sim);
+}
+
+Test(membership, a_log_that_begins_with_no_birth_has_none)
+{
+    struct sim *sim = stage_open(3);
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), stage_terms(1, "1"));
+    struct message next = stage_message(REQUEST_APPEND_ENTRIES, 2, 1);
+    next.prev_index = next.prev_term = 1;
+    stage_append(sim, next, config_batch(2, 1, listing(sim, ALL)));
+    commit(sim, 2);
+    cr_assert(cluster_uuid_is_none(&stage_server(sim)->cluster_uuid));
+    stage_close(sim);
+}
+
 Test(membership, it_is_known_after_a_restart_and_not_written_again)
 {
     struct sim *sim = stage_open(3);
@@ -280,6 +308,17 @@ Test(membership, votes_of_a_folder_that_is_not_listed_do_not_count)
     cr_assert_eq(stage_server(sim)->role, CANDIDATE);
     vote(sim, RESPONSE_VOTE, 2);
     cr_assert_eq(stage_server(sim)->role, LEADER);
+    stage_close(sim);
+}
+
+Test(membership, nor_do_those_of_one_that_shows_none_where_none_is_listed)
+{
+    struct sim *sim = stage_open(3);
+    follow_with(sim, 0x6);
+    *sim_introduction(sim, 1, 3) = (struct introduction){.rejoin_empty = false};
+    stage_pre_candidate(sim);
+    vote(sim, RESPONSE_PRE_VOTE, 3);
+    cr_assert_eq(stage_server(sim)->phase, PRE_VOTING);
     stage_close(sim);
 }
 
@@ -458,11 +497,11 @@ Test(membership, a_change_waits_until_an_entry_of_the_own_term_is_committed)
 {
     struct sim *sim = stage_open(3);
     follow_with(sim, 0x6);
+    commit(sim, 1);
     stage_elect(sim);
     stage_meet_all(sim);
-    cr_assert_str_eq(stage_log(sim), "12");
-    stage_acknowledge(sim, 2, 2, 1);
-    cr_assert_str_eq(stage_log(sim), "12", "the birth has its majority; the own term has none");
+    cr_assert_eq(stage_server(sim)->configuration.index, stage_server(sim)->commit_index);
+    cr_assert_str_eq(stage_log(sim), "12", "the birth is committed; of the own term nothing is");
     stage_acknowledge(sim, 2, 2, 2);
     cr_assert_str_eq(stage_log(sim), "122");
     expect_listed(sim, 3, true);
@@ -583,6 +622,7 @@ Test(membership, after_that_a_majority_is_enough)
     struct sim *sim = stage_open_with(&config);
     follow_with(sim, ALL);
     stage_elect(sim);
+    cr_assert_eq(stage_server(sim)->granted, 0x3, "two of three");
     stage_close(sim);
 }
 

@@ -268,6 +268,36 @@ Test(replication, enough_of_it_leaves_without_an_answer)
     stage_close(sim);
 }
 
+Test(replication, an_answer_lets_what_has_gathered_leave_though_more_is_on_its_way)
+{
+    struct sim *sim = open_leader(3);
+    propose(sim, 1, 10);
+    propose(sim, 17, LARGE);
+    propose(sim, 1, 10);
+    expect_append(sim, 2, 2, 2);
+    expect_append(sim, 2, 3, 18);
+    stage_expect_no_append(sim, 2);
+    stage_acknowledge(sim, 2, 1, 2);
+    expect_append(sim, 2, 19, 20);
+    stage_close(sim);
+}
+
+Test(replication, one_answer_lets_one_message_leave_and_the_rest_gathers)
+{
+    struct sim *sim = open_leader(3);
+    while (progress_has_room(progress_of(sim, 2)))
+        propose(sim, 1, LARGE);
+    raft_index sent = progress_of(sim, 2)->next_index - 1;
+    while (last_index(sim) < sent + 18) /* 16 for a message, 2 more */
+        propose(sim, 1, LARGE);
+    sim_forget_sent(sim, 1);
+    stage_acknowledge(sim, 2, 1, last_on_the_way(sim, 2));
+    expect_append(sim, 2, sent + 1, sent + 16);
+    stage_expect_no_append(sim, 2);
+    cr_assert(progress_has_room(progress_of(sim, 2)));
+    stage_close(sim);
+}
+
 Test(replication, no_more_is_on_its_way_than_the_window_holds)
 {
     struct sim *sim = open_leader(3);
@@ -574,6 +604,7 @@ Test(replication, meanwhile_others_are_served_and_heartbeats_leave)
     stage_expect_no_append(sim, 3);
     propose(sim, 1, 10);
     expect_append(sim, 2, 42, 42);
+    cr_assert_eq(stage_server(sim)->read_number, 1, "the same is not asked for twice");
     sim_run_us(sim, 50 * US);
     cr_assert_eq(stage_expect(sim, 3, REQUEST_APPEND_ENTRIES).entry_count, 0);
     sim_disk_hang(sim, 1, false);
@@ -594,6 +625,18 @@ Test(replication, what_was_read_for_a_connection_that_is_gone_is_thrown_away)
     stage_expect_no_append(sim, 3);
     sim_reach_peer(sim, 1, 3, CHANNEL_BULK);
     cr_assert_eq(stage_expect_append(sim, 3).prev_index, 1);
+    stage_close(sim);
+}
+
+Test(replication, so_is_what_the_follower_turns_out_to_have)
+{
+    struct sim *sim = open_far_ahead();
+    sim_disk_hang(sim, 1, true);
+    sim_reach_peer(sim, 1, 3, CHANNEL_BULK);
+    stage_acknowledge(sim, 3, 1, 20);
+    sim_disk_hang(sim, 1, false);
+    sim_settle(sim);
+    cr_assert_eq(stage_expect_append(sim, 3).prev_index, 20);
     stage_close(sim);
 }
 
