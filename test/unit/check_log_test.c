@@ -2,6 +2,7 @@
 #include "counting.h"
 
 #include <signal.h>
+#include <stdlib.h>
 
 #include "sim/sim.h"
 
@@ -112,6 +113,8 @@ Test(check_log, an_entry_that_is_committed_on_a_majority_is_fine)
     fake = counting_fake(sim, leader);
     fake->commit_index++;
     show(leader, fake);
+    free(fake);
+    sim_free(sim);
 }
 
 Test(check_log, a_second_entry_that_is_committed_in_the_same_place_is_found, .signal = SIGABRT)
@@ -147,6 +150,8 @@ Test(check_log, a_leader_of_an_earlier_term_need_not_have_what_later_ones_commit
     fake->role = LEADER;
     fake->current_term = counting_server(sim, counting_leader(sim))->current_term;
     show(old, fake);
+    free(fake);
+    sim_free(sim);
 }
 
 Test(check_log, a_leader_whose_log_shrinks_is_found, .signal = SIGABRT)

@@ -15,7 +15,7 @@ struct machine *counting_leader(struct sim *sim);
 struct machine *counting_follower(struct sim *sim);
 struct server *counting_server(struct sim *sim, const struct machine *machine);
 
-/* A copy of a machine's server, to be changed and shown to the checker: for good. */
+/* A copy of a machine's server, to be changed and shown to the checker; the caller frees it. */
 struct server *counting_fake(struct sim *sim, const struct machine *machine);
 
 /* A leader that nobody hears, with an entry that it alone has, while the others have committed others in its place
