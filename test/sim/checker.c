@@ -242,11 +242,18 @@ void check_answer_arrived(struct machine *machine, raft_id from)
     machine->ghost.answered_us[sim_machine(the_sim, from)->position] = the_sim->now_us;
 }
 
+/* What an end may add to the time of a silent leader: one that was told to stop, or whose disk has failed it. */
+static int64_t ending_us(const struct machine *machine)
+{
+    if (machine->ghost.stop_asked)
+        return HAND_OVER_US + NODE_SCRIBE_WAIT_US;
+    return machine->disk.failed ? NODE_SCRIBE_WAIT_US : 0;
+}
+
 static void check_quorum_of(const struct sim *sim, const struct machine *machine)
 {
     const struct ghost *ghost = &machine->ghost;
-    int64_t since_us = sim->now_us - 2 * machine->config.election_timeout_max_us -
-                       (ghost->stop_asked ? HAND_OVER_US + NODE_SCRIBE_WAIT_US : 0);
+    int64_t since_us = sim->now_us - 2 * machine->config.election_timeout_max_us - ending_us(machine);
     int heard = 0;
 
     if (ghost->leads_since_us > since_us || machine->life->resumed_us > since_us)
