@@ -45,6 +45,12 @@ static bool read_log(struct server *server, struct mailraft_error *err)
     const struct entry *config = raft_log_config(log);
     int64_t time_us = last == 0 ? 0 : raft_log_at(log, last)->time_us;
     cluster_time_begin(&server->time, time_us, server->now_us);
+    if (raft_log_last_term(log) > server->current_term) /* a term is durable before any of its entries */
+        return error_raise(err, &DAMAGED_ERROR,
+                           "data_dir %s: the log ends in term %" PRIu64 ", but the ballot knows of no term above %" PRIu64
+                           ": it is an older one, and votes may have been forgotten; restore the folder as a whole, or "
+                           "empty it and start with --rejoin-empty",
+                           server->config.data_dir, raft_log_last_term(log), server->current_term);
     if (config != NULL && !configuration_decode(config, &server->configuration, err)) {
         err->class = &DAMAGED_ERROR;
         return error_prefix(err, "data_dir %s", server->config.data_dir);

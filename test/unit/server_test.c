@@ -1,6 +1,10 @@
 /* What is the same in every role: terms, strangers, stops, the disk. */
 #include "stage.h"
 
+#include <string.h>
+
+#include "base/memory.h"
+
 #define ROLES 4 /* 0: follower, 1: candidate that asks for pre-votes, 2: one that asks for votes, 3: leader */
 
 static struct sim *stage_in_role(size_t role)
@@ -208,4 +212,71 @@ Test(server, mail_that_comes_while_it_waits_for_the_disk_keeps_its_place)
     stage_expect(sim, 3, RESPONSE_APPEND_ENTRIES);
     stage_expect(sim, 3, RESPONSE_PRE_VOTE);
     stage_close(sim);
+}
+
+/* What was appended in a term goes to the disk before the next term does, wherever the node ends. */
+Test(server, entries_are_durable_before_the_term_that_follows_them)
+{
+    for (uint64_t call = 1; call <= 12; call++) {
+        struct sim *sim = stage_open(3);
+        stage_follower(sim);
+        stage_meet_all(sim);
+        sim_pause(sim, 1);
+        struct message append = stage_message(REQUEST_APPEND_ENTRIES, 2, 1);
+        struct message higher = stage_message(RESPONSE_VOTE, 3, 9);
+        struct batch *entries = stage_terms(1, "1");
+        append.entry_count = 1;
+        sim_put_entries(sim, 1, &append, entries);
+        sim_put(sim, 1, &higher);
+        batch_free(entries);
+        sim_end_at_call(sim, 1, call, SIM_POWER_CUT);
+        sim_resume(sim, 1);
+        sim_run_us(sim, 10 * US);
+        if (sim_lives(sim, 1))
+            sim_power_cut(sim, 1);
+        while (!sim_lives(sim, 1)) { /* the call may be one of the next life */
+            sim_restart(sim, 1);
+            sim_settle(sim);
+        }
+        cr_assert(stage_server(sim)->current_term == 1 || strcmp(stage_log(sim), "1") == 0);
+        cr_assert(call < 12 || stage_server(sim)->current_term == 9);
+        stage_close(sim);
+    }
+}
+
+/* ---- What cannot be served ---- */
+
+struct start {
+    struct sim *sim;
+    struct storage_opened *opened;
+    bool good;
+    struct mailraft_error err;
+};
+
+static void start(void *context)
+{
+    static struct node_config config;
+    static struct server server;
+    struct start *start = context;
+    sim_configure(&config, 1, 3);
+    start->opened = memory_new(sizeof *start->opened);
+    start->opened->ballot.term = 3;
+    start->opened->ballot.voted_for = NO_ONE;
+    start->opened->tail = stage_terms(1, "1134");
+    for (raft_index i = 1; i <= 4; i++)
+        terms_add(&start->opened->terms, i, start->opened->tail->list[i - 1]->term);
+    start->good = server_init(&server, &config, &(struct server_tools){.log = sim_log(start->sim, 1)}, start->opened,
+                              &start->err);
+    storage_opened_free(start->opened);
+}
+
+Test(server, a_log_that_is_newer_than_the_ballot_is_refused)
+{
+    struct start begun = {.sim = sim_new(0)};
+    sim_add_machine(begun.sim, 1);
+    cr_assert(sim_run_on(begun.sim, 1, start, &begun));
+    cr_assert_not(begun.good);
+    cr_assert(error_is(&begun.err, &DAMAGED_ERROR));
+    cr_assert_not_null(strstr(begun.err.message, "the log ends in term 4, but the ballot knows of no term above 3"));
+    sim_free(begun.sim);
 }
