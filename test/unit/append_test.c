@@ -234,6 +234,32 @@ Test(append, whatever_the_order_the_log_ends_up_the_same)
     }
 }
 
+/* The message makes it a follower first, and is read again. */
+Test(append, a_candidate_takes_the_entries_of_its_leader_too)
+{
+    struct sim *sim = stage_open(3);
+    stage_candidate(sim);
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 3, 1), stage_terms(1, "11"));
+    cr_assert_str_eq(stage_log(sim), "11");
+    cr_assert_eq(stage_expect(sim, 3, RESPONSE_APPEND_ENTRIES).match_index, 2);
+    stage_expect_silence(sim);
+    stage_close(sim);
+}
+
+Test(append, and_so_does_a_leader_of_an_earlier_term)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    struct message message = stage_message(REQUEST_APPEND_ENTRIES, 3, 2);
+    message.prev_index = message.prev_term = 1;
+    stage_append(sim, message, stage_terms(2, "2"));
+    cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+    cr_assert_str_eq(stage_log(sim), "12");
+    cr_assert_eq(stage_expect(sim, 3, RESPONSE_APPEND_ENTRIES).match_index, 2);
+    stage_expect_silence(sim);
+    stage_close(sim);
+}
+
 /* ---- "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" ---- */
 
 Test(append, commits_what_the_leader_has_committed)

@@ -39,6 +39,22 @@ Test(candidate, raises_its_term_votes_for_itself_and_asks_all_others_once_a_majo
     stage_close(sim);
 }
 
+Test(candidate, its_requests_tell_how_far_its_log_is)
+{
+    struct sim *sim = stage_open_with_log(3, 4, 2);
+    sim_run_us(sim, 301 * US);
+    struct message request = stage_expect(sim, 2, REQUEST_PRE_VOTE);
+    cr_assert_eq(request.last_log_index, 4);
+    cr_assert_eq(request.last_log_term, 2);
+    struct message vote = stage_vote(sim, RESPONSE_PRE_VOTE, 2, 3, true);
+    sim_deliver(sim, 1, &vote);
+    request = stage_expect(sim, 2, REQUEST_VOTE);
+    cr_assert_eq(request.last_log_index, 4);
+    cr_assert_eq(request.last_log_term, 2);
+    cr_assert(sim_log_has(sim, 1, "last_log=4@2"));
+    stage_close(sim);
+}
+
 Test(candidate, tells_nobody_of_its_candidacy_before_its_own_vote_is_durable)
 {
     struct sim *sim = stage_open(3);

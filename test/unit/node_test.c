@@ -50,6 +50,55 @@ Test(node, does_not_start_on_a_damaged_ballot)
     stage_close(sim);
 }
 
+Test(node, tells_how_much_of_the_log_it_read)
+{
+    struct sim *sim = stage_open(3);
+    cr_assert(sim_log_has(sim, 1, "Read the log entries=0 last_log=0@0 "));
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 5), stage_terms(1, "2355"));
+    sim_power_cut(sim, 1);
+    sim_restart(sim, 1);
+    sim_settle(sim);
+    cr_assert(sim_log_has(sim, 1, "Read the log entries=4 last_log=4@5 "));
+    cr_assert_not(sim_log_has(sim, 1, "Cut off what was in flight"));
+    stage_close(sim);
+}
+
+Test(node, that_cannot_write_its_log_ends_and_acknowledges_nothing)
+{
+    struct sim *sim = stage_open(3);
+    stage_follower(sim);
+    sim_disk_fail_sync(sim, 1);
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), stage_terms(1, "1"));
+    struct mailraft_error err;
+    cr_assert_not(sim_lives(sim, 1));
+    cr_assert_not(sim_ended_well(sim, 1, &err));
+    cr_assert(error_is(&err, &STORAGE_ERROR));
+    stage_expect_silence(sim);
+    stage_close(sim);
+}
+
+Test(node, whose_disk_is_full_ends_and_goes_on_when_there_is_room)
+{
+    struct sim *sim = stage_open(3);
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), stage_terms(1, "1"));
+    sim_forget_sent(sim, 1);
+    sim_disk_fail_write(sim, 1, true);
+    struct message next = stage_message(REQUEST_APPEND_ENTRIES, 2, 1);
+    next.prev_index = next.prev_term = 1;
+    stage_append(sim, next, stage_terms(2, "1"));
+    struct mailraft_error err;
+    cr_assert_not(sim_lives(sim, 1));
+    cr_assert_not(sim_ended_well(sim, 1, &err));
+    cr_assert(error_is(&err, &FULL_ERROR));
+    stage_expect_silence(sim);
+    sim_restart(sim, 1);
+    sim_settle(sim);
+    cr_assert_geq(raft_log_last_index(&stage_server(sim)->raft_log), 1, "what was acknowledged is there");
+    stage_append(sim, next, stage_terms(2, "1"));
+    cr_assert_eq(stage_expect(sim, 2, RESPONSE_APPEND_ENTRIES).match_index, 2);
+    stage_close(sim);
+}
+
 Test(node, tells_its_term_and_vote_when_it_starts_again)
 {
     struct sim *sim = stage_open(3);

@@ -57,7 +57,7 @@ void stage_propose(struct sim *sim, uint64_t number, const void *request, size_t
 void stage_propose_line(struct sim *sim, uint64_t number, const char *request);
 
 /* The next answer to a proposal, as text: number, outcome, index, the machine's answer: "7 APPLIED 2 5"; NOT_EXECUTED
- * tells who may lead instead. "" where there is none. */
+ * tells who may lead instead. "" where there is none. To be taken while the node lives. */
 const char *stage_reply(struct sim *sim);
 
 /* ---- Entries ---- */
