@@ -173,10 +173,14 @@ static void handle_message(struct server *server)
 /* Steps down when no majority has answered for the maximum election timeout: by then another may lead. */
 static bool check_quorum(struct server *server)
 {
-    int64_t silent_us = server->now_us - leader_quorum_heard_us(server);
+    int64_t heard_us = leader_quorum_heard_us(server);
+    int64_t silent_us = server->now_us - heard_us;
     if (silent_us < server->config.election_timeout_max_us)
         return true;
-    server_transition(server, FOLLOWER, "no majority answered for %.1f ms", (double)silent_us / 1000);
+    if (heard_us == MEMBERSHIP_NO_QUORUM)
+        server_transition(server, FOLLOWER, "fewer members than a majority have the folder that the cluster knows");
+    else
+        server_transition(server, FOLLOWER, "no majority answered for %.1f ms", (double)silent_us / 1000);
     return false;
 }
 

@@ -36,7 +36,7 @@ int64_t membership_quorum_reached(const struct server *server, const int64_t *va
 {
     int64_t counted[MEMBERS_MAX];
     for (int i = 0; i < server->config.members.count; i++)
-        counted[i] = membership_counts(server, i) ? values[i] : INT64_MIN / 4;
+        counted[i] = membership_counts(server, i) ? values[i] : MEMBERSHIP_NO_QUORUM;
     return members_quorum_reached(&server->config.members, counted);
 }
 

@@ -22,7 +22,9 @@ bool membership_counts(const struct server *server, int position);
 /* Whether a set of members that count (one bit a position) is a quorum. */
 bool membership_is_quorum(const struct server *server, uint32_t set);
 
-/* The value that a quorum of members that count has reached or passed; INT64_MIN / 4 where too few of them count.
+#define MEMBERSHIP_NO_QUORUM (INT64_MIN / 4)
+
+/* The value that a quorum of members that count has reached or passed; MEMBERSHIP_NO_QUORUM where too few of them count.
  * values: one a member, by position. */
 int64_t membership_quorum_reached(const struct server *server, const int64_t *values);
 

@@ -112,6 +112,20 @@ Test(leader, steps_down_when_no_majority_has_answered_for_the_maximum_timeout)
     stage_close(sim);
 }
 
+Test(leader, steps_down_when_too_few_are_left_whose_word_counts)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    for (raft_id peer = 2; peer <= 3; peer++) {
+        sim_introduction(sim, 1, peer)->data_id.bytes[1] = 7; /* both come back with empty folders */
+        sim_connect_peer(sim, 1, peer, 99, 1);
+    }
+    sim_run_us(sim, 20 * US);
+    cr_assert_neq(stage_server(sim)->role, LEADER);
+    cr_assert(sim_log_has(sim, 1, "cause=\"fewer members than a majority have the folder that the cluster knows\""));
+    stage_close(sim);
+}
+
 Test(leader, takes_an_answer_for_as_old_as_the_round_it_echoes)
 {
     struct sim *sim = stage_open(3);
