@@ -1,6 +1,7 @@
 #include "figures.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -39,6 +40,6 @@ double figures_rank(struct figures *figures, int of_thousand)
 {
     assert(figures->count > 0 && of_thousand > 0 && of_thousand <= 1000);
     qsort(figures->samples, (size_t)figures->count, sizeof *figures->samples, compare);
-    int rank = (figures->count * of_thousand + 999) / 1000;
+    int64_t rank = ((int64_t)figures->count * of_thousand + 999) / 1000; /* of millions, too */
     return figures->samples[rank - 1];
 }

@@ -6,7 +6,7 @@
 #include "restart.h"
 #include "scribe_speed.h"
 
-#define SPEED_COUNT 8
+#define SPEED_COUNT 9
 #define LOAD_COUNT  2
 
 struct log_figures {

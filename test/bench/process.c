@@ -1,10 +1,12 @@
 #include "process.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -58,4 +60,21 @@ long process_thread_changes(pid_t pid)
     }
     closedir(folder);
     return changes;
+}
+
+void process_pin(bool one, int core)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (long i = 0; i < cores; i++)
+        if (!one || i == core % cores)
+            CPU_SET((size_t)i, &set);
+    DIR *folder = opendir("/proc/self/task");
+    if (folder == NULL)
+        bench_die("Couldn't read /proc/self/task");
+    for (struct dirent *thread; (thread = readdir(folder)) != NULL;)
+        if (thread->d_name[0] != '.' && sched_setaffinity(atoi(thread->d_name), sizeof set, &set) != 0)
+            bench_die("Couldn't choose a core for a thread");
+    closedir(folder);
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "floor_file.h"
+#include "process.h"
 #include "storage/scribe.h"
 #include "storage/segment.h"
 
@@ -71,15 +72,18 @@ static void feeder_stop(struct feeder *feeder, const struct workplace *workplace
     folder_remove(path);
 }
 
-static void ask(struct feeder *feeder)
+/* One letter for all, as a node's server writes one for what has come together. */
+static void ask(struct feeder *feeder, raft_index last)
 {
     static const uint8_t PAYLOAD[SCRIBE_PAYLOAD_BYTES];
     struct batch *batch = batch_new();
     int64_t now_us = clock_now_us();
-    feeder->asked++;
-    feeder->asked_us[feeder->asked % AT_ONCE_MAX] = now_us;
-    batch_add(batch, entry_new(ENTRY_COMMAND, 1, feeder->asked, now_us, PAYLOAD, sizeof PAYLOAD));
-    scribe_save_entries(feeder->scribe, feeder->asked, batch);
+    while (feeder->asked < last) {
+        feeder->asked++;
+        feeder->asked_us[feeder->asked % AT_ONCE_MAX] = now_us;
+        batch_add(batch, entry_new(ENTRY_COMMAND, 1, feeder->asked, now_us, PAYLOAD, sizeof PAYLOAD));
+    }
+    scribe_save_entries(feeder->scribe, last, batch);
 }
 
 static void note_saved(struct feeder *feeder, raft_index last, struct scribe_speed *speed)
@@ -97,14 +101,16 @@ static void run_ours(struct feeder *feeder, struct scribe_speed *speed)
 {
     int64_t began_us = clock_now_us(), until_us = began_us + speed->slice_ms * 1000;
     raft_index saved_before = feeder->saved;
-    do {
-        while (clock_now_us() < until_us && feeder->asked - feeder->saved < (raft_index)speed->at_once)
-            ask(feeder);
+    ask(feeder, feeder->saved + (raft_index)speed->at_once);
+    while (feeder->saved < feeder->asked) {
         struct letter *letter = take_answer(feeder);
-        if (letter->kind == LETTER_ENTRIES_SAVED)
+        if (letter->kind == LETTER_ENTRIES_SAVED) {
             note_saved(feeder, letter->place.last, speed);
+            if (clock_now_us() < until_us)
+                ask(feeder, feeder->saved + (raft_index)speed->at_once);
+        }
         letter_free(letter);
-    } while (feeder->saved < feeder->asked || clock_now_us() < until_us);
+    }
     double seconds = (double)(clock_now_us() - began_us) / 1e6;
     figures_add(&speed->ours, (double)(feeder->saved - saved_before) / seconds);
 }
@@ -133,9 +139,11 @@ static void measure(struct feeder *feeder, struct floor_file *file, struct scrib
 {
     feeder->entries = feeder->frames = 0;
     for (int i = 0; i < speed->slices; i++) {
+        process_pin(speed->one_core, i);
         run_floor(file, speed);
         run_ours(feeder, speed);
     }
+    process_pin(false, 0);
     speed->entries_per_frame = (double)feeder->entries / (double)feeder->frames;
 }
 

@@ -4,15 +4,18 @@
 #ifndef BENCH_SCRIBE_SPEED_H
 #define BENCH_SCRIBE_SPEED_H
 
+#include <stdbool.h>
+
 #include "bench.h"
 #include "figures.h"
 
 #define SCRIBE_PAYLOAD_BYTES 256 /* of an entry, which has a head of ENTRY_HEAD_BYTES, too */
 
-/* So many entries on their way at once: for each that is durable the next is asked for, by a letter of its own. Of the
- * bare loop: so many a write. */
+/* So many entries on their way at once: when some are durable, as many again are asked for. Of the bare loop: so many a
+ * write. */
 struct scribe_speed {
     int at_once;
+    bool one_core; /* all threads on one core, each core in turn: which one gets the disk's interrupts matters much */
     int slices;
     int slice_ms;
 
