@@ -219,7 +219,7 @@ struct run raft_log_place(const struct raft_log *log, raft_index first, raft_ind
     run.first = first;
     if (run.last > last)
         run.last = last;
-    if (run.last >= log->window_first) /* what stands there may have been replaced by entries that are not durable yet */
+    if (run.last >= log->window_first) /* the files may still hold what these have replaced */
         run.last = log->window_first - 1;
     return run;
 }

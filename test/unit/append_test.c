@@ -16,7 +16,8 @@ static struct message request(raft_index prev_index, raft_term prev_term, raft_i
 }
 
 /* Entries of these terms, behind that one. */
-static void append(struct sim *sim, raft_index prev_index, raft_term prev_term, const char *terms, raft_index commit_index)
+static void append(struct sim *sim, raft_index prev_index, raft_term prev_term, const char *terms,
+                   raft_index commit_index)
 {
     stage_append(sim, request(prev_index, prev_term, commit_index), stage_terms(prev_index + 1, terms));
 }
@@ -42,7 +43,8 @@ static void expect_acknowledged(struct sim *sim, raft_index match_index)
     cr_assert_eq(answer.match_index, match_index);
 }
 
-static void expect_rejected(struct sim *sim, raft_index rejected_index, raft_term conflict_term, raft_index conflict_index)
+static void expect_rejected(struct sim *sim, raft_index rejected_index, raft_term conflict_term,
+                            raft_index conflict_index)
 {
     struct message answer = expect_answer(sim);
     cr_assert_not(answer.entries_appended);
@@ -87,7 +89,8 @@ Test(append, behind_each_entry_that_it_has_and_none_else)
         }
 }
 
-/* Section 5.3: "the follower can include the term of the conflicting entry and the first index it stores for that term". */
+/* Section 5.3: "the follower can include the term of the conflicting entry and the first index it stores for that
+ * term". */
 Test(append, a_rejection_tells_the_conflicting_term_and_its_first_entry)
 {
     struct sim *sim = open_with_log();
@@ -457,7 +460,8 @@ Test(append, what_contradicts_a_committed_entry_is_refused)
     sim_forget_sent(sim, 1);
     append(sim, 3, 2, "5", 4);
     cr_assert_str_eq(stage_log(sim), LOG);
-    cr_assert(sim_log_has(sim, 1, "Refused REQUEST_APPEND_ENTRIES of 2: it contradicts the committed entry 4 of term 2"));
+    cr_assert(
+        sim_log_has(sim, 1, "Refused REQUEST_APPEND_ENTRIES of 2: it contradicts the committed entry 4 of term 2"));
     stage_expect_silence(sim);
     append(sim, 4, 2, "5", 4);
     cr_assert_str_eq(stage_log(sim), "11225", "what is not committed gives way");

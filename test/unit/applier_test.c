@@ -62,8 +62,9 @@ static struct batch *batch(raft_index first, const char *const *commands, size_t
     struct batch *entries = batch_new();
     for (size_t i = 0; i < count; i++) {
         bool command = commands[i][0] != '\0';
-        batch_add(entries, entry_new(command ? ENTRY_COMMAND : ENTRY_NO_OP, 3, first + i, (int64_t)(1000 * (first + i)),
-                                     command ? (const void *)commands[i] : LEAD, command ? strlen(commands[i]) : sizeof LEAD));
+        batch_add(entries,
+                  entry_new(command ? ENTRY_COMMAND : ENTRY_NO_OP, 3, first + i, (int64_t)(1000 * (first + i)),
+                            command ? (const void *)commands[i] : LEAD, command ? strlen(commands[i]) : sizeof LEAD));
     }
     return entries;
 }

@@ -165,6 +165,21 @@ Test(leader, an_answer_to_a_round_that_it_never_sent_is_ignored)
     stage_close(sim);
 }
 
+Test(leader, an_answer_over_an_earlier_connection_is_no_answer)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    struct message answer = stage_acknowledgement(sim, 2, CHANNEL_URGENT, 1);
+    answer.round = 1;
+    sim_lose_peer(sim, 1, 2, CHANNEL_URGENT);
+    sim_reach_peer(sim, 1, 2, CHANNEL_URGENT);
+    sim_deliver(sim, 1, &answer);
+    cr_assert_eq(stage_server(sim)->peers[1].answered_round, 0);
+    answer_heartbeat(sim, 2, 1);
+    cr_assert_eq(stage_server(sim)->peers[1].answered_round, 1);
+    stage_close(sim);
+}
+
 Test(leader, measures_round_trips_and_tells_the_largest_with_the_next_heartbeat)
 {
     struct sim *sim = stage_open(3);
@@ -385,6 +400,7 @@ Test(leader, whose_disk_does_not_answer_gives_leadership_up)
     for (int i = 0; i < 19; i++) {
         sim_run_us(sim, 50 * US);
         answer_all(sim);
+        stage_propose_line(sim, 1, "add 1"); /* more of the same is no news of the disk */
     }
     cr_assert_eq(stage_server(sim)->role, LEADER);
     for (int i = 0; i < 2; i++) {

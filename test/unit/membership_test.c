@@ -72,7 +72,8 @@ static void expect_listed(struct sim *sim, raft_id id, bool listed)
 
 static void vote(struct sim *sim, enum message_type type, raft_id from)
 {
-    struct message message = stage_vote(sim, type, from, stage_server(sim)->current_term + (type == RESPONSE_PRE_VOTE), true);
+    struct message message =
+        stage_vote(sim, type, from, stage_server(sim)->current_term + (type == RESPONSE_PRE_VOTE), true);
     sim_deliver(sim, 1, &message);
 }
 
@@ -523,7 +524,8 @@ Test(membership, a_folder_that_came_back_empty_is_told_once_and_changes_nothing)
     come_back_empty(sim, 3, false);
     stage_acknowledge(sim, 2, 1, 1);
     cr_assert_eq(last_index(sim), 1);
-    cr_assert_eq(sim_log_count(sim, 1, "Node 3 came back with an empty folder: its votes and acknowledgements do not count"), 1);
+    cr_assert_eq(
+        sim_log_count(sim, 1, "Node 3 came back with an empty folder: its votes and acknowledgements do not count"), 1);
     sim_connect_peer(sim, 1, 3, 99, 2);
     cr_assert_eq(sim_log_count(sim, 1, "Node 3 came back with an empty folder"), 1);
     stage_close(sim);
@@ -636,7 +638,8 @@ Test(membership, a_config_that_lists_other_members_than_the_cluster_has_is_refus
     stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), config_batch(1, 1, configuration));
     sim_stop(sim, 1);
     sim_settle(sim);
-    sim_disk_put(sim, 1, SIM_DATA_DIR "/lock", 0, "1", 1); /* the simulator expects a refusal only where something is wrong */
+    sim_disk_put(sim, 1, SIM_DATA_DIR "/lock", 0, "1",
+                 1); /* the simulator expects a refusal only where something is wrong */
     sim_restart(sim, 1);
     sim_settle(sim);
     struct mailraft_error err;

@@ -88,13 +88,12 @@ static void expect_append(struct sim *sim, raft_id to, raft_index first, raft_in
 static void reject(struct sim *sim, raft_id peer, raft_index rejected_index, raft_term conflict_term,
                    raft_index conflict_index)
 {
-    struct message answer =
-        stage_rejection(sim, peer, CHANNEL_BULK, rejected_index, conflict_term, conflict_index);
+    struct message answer = stage_rejection(sim, peer, CHANNEL_BULK, rejected_index, conflict_term, conflict_index);
     sim_deliver(sim, 1, &answer);
 }
 
-/* A leader of a later term whose log is that of earlier leaders, and a no-op. The peers are connected, and have answered
- * nothing yet. */
+/* A leader of a later term whose log is that of earlier leaders, and a no-op. The peers are connected, and have
+ * answered nothing yet. */
 static struct sim *open_leader_with_log(int count, const char *terms)
 {
     struct sim *sim = open(count);
@@ -182,8 +181,9 @@ Test(replication, a_leader_alone_commits_what_its_disk_has)
     stage_close(sim);
 }
 
-/* Section 5.4.2 and Figure 8: (c) the leader of term 4 has an entry of term 2 on a majority; it is not committed by that,
- * since (d) one with an entry of term 3 could still replace it; (e) only an entry of term 4 commits it, with itself. */
+/* Section 5.4.2 and Figure 8: (c) the leader of term 4 has an entry of term 2 on a majority; it is not committed by
+ * that, since (d) one with an entry of term 3 could still replace it; (e) only an entry of term 4 commits it, with
+ * itself. */
 Test(replication, only_entries_of_the_own_term_are_committed_by_counting)
 {
     struct sim *sim = open_leader_with_log(5, "12");
@@ -364,7 +364,8 @@ Test(replication, a_heartbeat_names_the_last_entry_that_was_acknowledged)
     stage_acknowledge(sim, 2, 1, 3);
     sim_forget_sent(sim, 1);
     sim_run_us(sim, 50 * US);
-    struct message two = stage_expect(sim, 2, REQUEST_APPEND_ENTRIES), three = stage_expect(sim, 3, REQUEST_APPEND_ENTRIES);
+    struct message two = stage_expect(sim, 2, REQUEST_APPEND_ENTRIES),
+                   three = stage_expect(sim, 3, REQUEST_APPEND_ENTRIES);
     cr_assert_eq(two.prev_index, 3);
     cr_assert_eq(two.prev_term, 1);
     cr_assert_eq(two.entry_count, 0);
@@ -393,7 +394,7 @@ Test(replication, a_follower_with_entries_of_its_own_is_backed_up_by_whole_terms
 {
     struct sim *sim = open_leader_with_log(3, LEADERS);
     expect_append(sim, 2, 11, 11);
-    reject(sim, 2, 10, 3, 7); /* (f): 111 222 33333 */
+    reject(sim, 2, 10, 3, 7);     /* (f): 111 222 33333 */
     expect_append(sim, 2, 7, 11); /* behind 6, where it may have what we do */
     reject(sim, 2, 6, 2, 4);
     expect_append(sim, 2, 4, 11);
@@ -406,7 +407,7 @@ Test(replication, a_term_that_both_have_is_gone_on_behind)
 {
     struct sim *sim = open_leader_with_log(3, LEADERS);
     expect_append(sim, 2, 11, 11);
-    reject(sim, 2, 10, 4, 4); /* (e): 111 4444444 */
+    reject(sim, 2, 10, 4, 4);     /* (e): 111 4444444 */
     expect_append(sim, 2, 6, 11); /* our last of term 4 is 5 */
     stage_close(sim);
 }
@@ -546,8 +547,9 @@ Test(replication, an_acknowledgement_beyond_the_last_entry_is_told_and_ignored)
         struct message answer = stage_acknowledgement(sim, 2, CHANNEL_BULK, BEYOND[i]);
         expect_ignored(sim, &answer);
     }
-    cr_assert_eq(sim_log_count(sim, 1, "Ignored RESPONSE_APPEND_ENTRIES of 2: it acknowledges entries that we do not have"),
-                 1, "at most a line a second");
+    cr_assert_eq(
+        sim_log_count(sim, 1, "Ignored RESPONSE_APPEND_ENTRIES of 2: it acknowledges entries that we do not have"), 1,
+        "at most a line a second");
     stage_close(sim);
 }
 
@@ -640,7 +642,7 @@ Test(replication, so_is_what_the_follower_turns_out_to_have)
     stage_close(sim);
 }
 
-/* Its log was cut as a follower, and what replaced the end is not durable when it leads: the files still hold the old. */
+/* Its log was cut as a follower, and the files still hold what was replaced. */
 Test(replication, what_was_replaced_is_never_sent_though_the_files_still_hold_it)
 {
     struct sim *sim = open_with_cache(3, 8 * 1024);

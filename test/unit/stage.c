@@ -207,8 +207,8 @@ void stage_propose_line(struct sim *sim, uint64_t number, const char *request)
 static void tell(const struct letter *reply, char *text, size_t size)
 {
     static const char *const OUTCOMES[] = {"APPLIED", "REFUSED", "NOT_EXECUTED", "UNCERTAIN", "TOO_LARGE"};
-    int used = snprintf(text, size, "%d %s %d", (int)reply->number, OUTCOMES[reply->reply.outcome],
-                        (int)reply->reply.index);
+    int used =
+        snprintf(text, size, "%d %s %d", (int)reply->number, OUTCOMES[reply->reply.outcome], (int)reply->reply.index);
     if (reply->reply.outcome == OUTCOME_NOT_EXECUTED)
         snprintf(text + used, size - (size_t)used, " leader=%d", reply->reply.leader_id);
     else if (reply->reply.bytes.size > 0)
@@ -283,7 +283,8 @@ struct batch *stage_terms(raft_index first, const char *terms)
 {
     struct batch *entries = batch_new();
     for (size_t i = 0; terms[i] != '\0'; i++)
-        batch_add(entries, entry_new(ENTRY_COMMAND, (raft_term)(terms[i] - '0'), first + i, (int64_t)(first + i), NULL, 0));
+        batch_add(entries,
+                  entry_new(ENTRY_COMMAND, (raft_term)(terms[i] - '0'), first + i, (int64_t)(first + i), NULL, 0));
     return entries;
 }
 
