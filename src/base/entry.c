@@ -110,6 +110,18 @@ uint64_t entry_checksum(const struct entry *entry)
     return bytes_get_u64(entry->bytes);
 }
 
+bool entry_wall_offset(const struct entry *entry, int64_t *wall_offset_us)
+{
+    static const int64_t FURTHEST_US = INT64_MAX / 64;
+    if ((entry->kind != ENTRY_NO_OP && entry->kind != ENTRY_TIME) || entry_payload_size(entry) != 8)
+        return false;
+    int64_t told_us = (int64_t)bytes_get_u64(entry_payload(entry));
+    if (told_us > FURTHEST_US || told_us < -FURTHEST_US)
+        return false;
+    *wall_offset_us = told_us;
+    return true;
+}
+
 struct batch *batch_new(void)
 {
     return memory_new(sizeof(struct batch));

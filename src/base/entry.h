@@ -1,5 +1,5 @@
-/* entry.h - one entry of the replicated log: encoded once, by the leader that proposes it. Those bytes are what is sent,
- * what is written and what is read again at start; nobody encodes them anew, and everybody checks their checksum.
+/* entry.h - one entry of the replicated log: encoded once, by the leader that proposes it. Those bytes are what is
+ * sent, what is written and what is read again at start; nobody encodes them anew, and everybody checks their checksum.
  *
  * Format:    numbers are little-endian.
  *
@@ -48,8 +48,8 @@ struct entry {
 struct entry *entry_new(enum entry_kind kind, raft_term term, raft_index index, int64_t time_us, const void *payload,
                         size_t payload_size);
 
-/* An entry from the first bytes of what somebody else encoded, with one reference. NULL and PROTOCOL_ERROR where they do
- * not hold a whole, sound entry: the caller gives the error the class that suits where they came from. bytes_max: of
+/* An entry from the first bytes of what somebody else encoded, with one reference. NULL and PROTOCOL_ERROR where they
+ * do not hold a whole, sound entry: the caller gives the error the class that suits where they came from. bytes_max: of
  * one entry. */
 struct entry *entry_decode(const uint8_t *bytes, size_t size, size_t bytes_max, struct mailraft_error *err);
 
@@ -59,6 +59,10 @@ void entry_drop(struct entry *entry);          /* one less; NULL is fine */
 const uint8_t *entry_payload(const struct entry *entry);
 size_t entry_payload_size(const struct entry *entry);
 uint64_t entry_checksum(const struct entry *entry);
+
+/* Whether it tells the wall clock's lead over the cluster's time (ENTRY_NO_OP, ENTRY_TIME): microseconds, either way,
+ * of no more than a few thousand years; others are not believed. */
+bool entry_wall_offset(const struct entry *entry, int64_t *wall_offset_us);
 
 /* Entries that follow one another in the log: each index is one more than that before it. */
 struct batch {

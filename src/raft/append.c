@@ -1,6 +1,5 @@
 #include "raft/append.h"
 
-#include "base/bytes.h"
 #include "raft/commit.h"
 #include "raft/membership.h"
 
@@ -27,7 +26,8 @@ void append_refuse(struct server *server)
     server_answer(server, &answer);
 }
 
-/* Section 5.3: "the follower can include the term of the conflicting entry and the first index it stores for that term". */
+/* Section 5.3: "the follower can include the term of the conflicting entry and the first index it stores for that
+ * term". */
 static void reject(struct server *server)
 {
     const struct raft_log *log = &server->raft_log;
@@ -103,14 +103,13 @@ static void append(struct server *server, struct entry *entry)
     bool cuts = entry->index <= raft_log_last_index(&server->raft_log);
     raft_log_append(&server->raft_log, entry_hold(entry));
     cluster_time_entry(&server->time, entry->time_us);
-    if ((entry->kind == ENTRY_NO_OP || entry->kind == ENTRY_TIME) && entry_payload_size(entry) >= 8)
-        server->wall_offset_us = (int64_t)bytes_get_u64(entry_payload(entry));
+    entry_wall_offset(entry, &server->wall_offset_us);
     if (cuts || entry->kind == ENTRY_CONFIG)
         membership_adopt(server);
 }
 
-/* "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and all that
- * follow it; append any new entries not already in the log." */
+/* "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and all
+ * that follow it; append any new entries not already in the log." */
 static bool store(struct server *server, const struct batch *entries)
 {
     for (size_t i = 0; entries != NULL && i < entries->count; i++) {
@@ -146,8 +145,8 @@ void append_take(struct server *server)
     raft_index proven = request->prev_index + (entries == NULL ? 0 : entries->count);
     if (proven > server->proven_index)
         server->proven_index = proven;
-    /* "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" - the last that this
-     * leader has proven to match: beyond it we may have what it has not. */
+    /* "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" - the last that
+     * this leader has proven to match: beyond it we may have what it has not. */
     commit_advance(server,
                    request->commit_index < server->proven_index ? request->commit_index : server->proven_index);
     if (entries != NULL && server->raft_log.durable_index < proven) {

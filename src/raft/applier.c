@@ -2,7 +2,6 @@
 
 #include <assert.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
@@ -51,19 +50,11 @@ static void make_room(struct applier *applier, size_t count)
     applier->room = count;
 }
 
-/* A no-op or a time entry tells how far the wall clock is ahead. */
-static void note_time(struct applier *applier, const struct entry *entry)
-{
-    bool tells = entry->kind == ENTRY_NO_OP || entry->kind == ENTRY_TIME;
-    if (tells && entry_payload_size(entry) >= 8)
-        applier->wall_offset_us = (int64_t)bytes_get_u64(entry_payload(entry));
-}
-
 static void show(struct applier *applier, const struct entry *entry, struct mailraft_entry *shown)
 {
     assert(entry->index == applier->applied_index + 1);
     applier->applied_index = entry->index;
-    note_time(applier, entry);
+    entry_wall_offset(entry, &applier->wall_offset_us);
     *shown = (struct mailraft_entry){
         .index = entry->index, .time_us = entry->time_us, .wall_offset_us = applier->wall_offset_us};
     if (entry->kind == ENTRY_COMMAND) {

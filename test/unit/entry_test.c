@@ -245,6 +245,31 @@ Test(entry, two_threads_count_its_references_and_the_last_one_frees_it)
 
 /* ---- Batches ---- */
 
+Test(entry, a_no_op_and_a_time_entry_tell_how_far_the_wall_clock_is_ahead)
+{
+    static const struct {
+        enum entry_kind kind;
+        int64_t told_us;
+        size_t size;
+        bool tells;
+    } TABLE[] = {
+        {ENTRY_NO_OP, -44, 8, true},           {ENTRY_TIME, 55, 8, true},
+        {ENTRY_COMMAND, 55, 8, false},         {ENTRY_TIME, 55, 7, false},
+        {ENTRY_TIME, 55, 0, false},            {ENTRY_TIME, INT64_MAX / 64, 8, true},
+        {ENTRY_NO_OP, INT64_MIN, 8, false},    {ENTRY_TIME, INT64_MAX / 64 + 1, 8, false},
+        {ENTRY_TIME, -INT64_MAX / 64, 8, true}, {ENTRY_TIME, -INT64_MAX / 64 - 1, 8, false},
+    };
+    for (size_t i = 0; i < sizeof TABLE / sizeof *TABLE; i++) {
+        uint8_t payload[8];
+        int64_t wall_offset_us = 7;
+        bytes_put_u64(payload, (uint64_t)TABLE[i].told_us);
+        struct entry *entry = entry_new(TABLE[i].kind, 1, 1, 1, payload, TABLE[i].size);
+        cr_assert_eq(entry_wall_offset(entry, &wall_offset_us), TABLE[i].tells, "row %zu", i);
+        cr_assert_eq(wall_offset_us, TABLE[i].tells ? TABLE[i].told_us : 7, "row %zu", i);
+        entry_drop(entry);
+    }
+}
+
 Test(batch, a_new_one_is_empty_and_freeing_none_is_fine)
 {
     struct batch *batch = batch_new();
