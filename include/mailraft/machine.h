@@ -7,8 +7,8 @@
  *            thread, one at a time. prepare runs while the others do, so it sees nothing of the state.
  * Ownership: everything that a call is given is borrowed until it returns. Buffers are the caller's; a machine only
  *            puts bytes into them.
- * Errors:    apply cannot fail: a command that is wrong (INCR of a text) is answered so, on every node alike, and counts
- *            as applied.
+ * Errors:    apply cannot fail: a command that is wrong (INCR of a text) is answered so, on every node alike, and
+ *            counts as applied.
  * Source:    Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm (Extended Version)", section 2;
  *            snapshots: section 7. */
 #ifndef MAILRAFT_MACHINE_H

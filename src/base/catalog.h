@@ -1,10 +1,10 @@
 /* catalog.h - where on the disk each entry of the log lies: a record for each run of frames (storage/segment.h) that
- * stand one behind the other in a file and hold entries that follow one another. Frames without entries may stand between
- * them.
+ * stand one behind the other in a file and hold entries that follow one another. Frames without entries may stand
+ * between them.
  *
- * It follows the disk: a frame whose first index is not above the last one replaces that entry and all after it, here as
- * there. Frames are joined into one run as long as it has at most CATALOG_RUN_BYTES, so that a log of small frames needs
- * little memory, and one read brings no more than that, or a single frame that is larger.
+ * It follows the disk: a frame whose first index is not above the last one replaces that entry and all after it, here
+ * as there. Frames are joined into one run as long as it has at most CATALOG_RUN_BYTES, so that a log of small frames
+ * needs little memory, and one read brings no more than that, or a single frame that is larger.
  *
  * Threads:   its owner's alone. */
 #ifndef BASE_CATALOG_H

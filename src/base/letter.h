@@ -45,7 +45,7 @@ enum letter_kind {
     LETTER_PROPOSE, /* request, for reply_to */
     /* to the scribe, in the inner lane (the control lane is its helper's) */
     LETTER_SAVE_BALLOT,  /* ballot */
-    LETTER_SAVE_ENTRIES, /* entries: where the first is not the next of the log, it replaces that one and all after it */
+    LETTER_SAVE_ENTRIES, /* entries: where the first is not the next one, it replaces that one and all after it */
     LETTER_SAVE_UUID,    /* cluster_uuid */
     LETTER_NO_MORE,      /* the last letter: nothing more is asked for */
     /* between the scribe and its helper, in the control lane */

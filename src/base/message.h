@@ -75,8 +75,8 @@ struct message {
     raft_index rejected_index; /* not entries_appended: the request's prev_index ... */
     raft_term conflict_term;   /* ... the term that the entry has here (0: there is no such entry) ... */
     raft_index conflict_index; /* ... and the first entry of that term here, or one more than the last entry */
-    uint64_t request_incarnation; /* over which connection the request came, as the hello of whoever opened it said: an */
-    uint64_t request_connection;  /* answer that was meant for an earlier one is told by it */
+    uint64_t request_incarnation; /* over which connection the request came, as the hello of whoever opened it said: */
+    uint64_t request_connection;  /* an answer that was meant for an earlier one is told by it */
     uint32_t request_channel;     /* enum channel (letter.h) */
 
     /* Requests carry a number, which their answers echo: the round of heartbeats of a leader, or the round of votes

@@ -4,9 +4,10 @@
  * Ownership: put gives the letter away; take hands it over. A letter put into a closed pile is freed.
  * Order:     lanes are emptied in their order, control before inner before clients; within a lane, letters come in the
  *            order they were put. Client letters come in portions, between which the other lanes are looked at.
- *            New mail is collected, all lanes at once, when the inner and control letters collected before are gone: one
- *            of a higher lane may so come after a lower one that was collected earlier.
- * Bounds:    putting never waits and never fails; what may grow without end is bounded by its sender's credit (credit.h).
+ *            New mail is collected, all lanes at once, when the inner and control letters collected before are gone:
+ *            one of a higher lane may so come after a lower one that was collected earlier.
+ * Bounds:    putting never waits and never fails; what may grow without end is bounded by its sender's credit
+ * (credit.h).
  *
  * A deadline waits for nobody and is never early: letters of the control and inner lanes that were put before it are
  * handed out before it fires; those put after it, and client letters, never delay it. A take that finds its deadline

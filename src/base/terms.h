@@ -20,7 +20,8 @@ struct terms {
 void terms_init(struct terms *terms);
 void terms_fini(struct terms *terms);
 
-void terms_add(struct terms *terms, raft_index index, raft_term term); /* index: last_index + 1; term: not below the last */
+/* index: last_index + 1; term: not below the last one's. */
+void terms_add(struct terms *terms, raft_index index, raft_term term);
 void terms_cut(struct terms *terms, raft_index last_index); /* forgets all after it; beyond the end: nothing */
 
 /* The term of an entry; 0 for index 0 and for one beyond the last. */

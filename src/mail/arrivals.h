@@ -48,8 +48,8 @@ void arrivals_sweep(struct arrivals *arrivals);
 /* Whether a connection counts from here on, by its hello, which hello_check let pass. PROTOCOL_ERROR otherwise. */
 bool arrivals_admit(struct arrival *arrival, const struct hello *hello, struct mailraft_error *err);
 
-/* Shuts down the older connections that an admitted one replaces. Called when the server has been told of the newer one:
- * of the end of the older it hears only then, or it would take a leader that connects again for one that died. */
+/* Shuts down the older connections that an admitted one replaces. Called when the server has been told of the newer
+ * one: of the end of the older it hears only then, or it would take a leader that connects again for one that died. */
 void arrivals_replace(struct arrival *arrival);
 
 /* A reader's last call: closes its stream. */

@@ -1,5 +1,5 @@
-/* frame.h - a frame that is to be sent: the bytes of its own, and behind them entries, which it shares with whoever else
- * holds them. Nobody copies an entry to send it.
+/* frame.h - a frame that is to be sent: the bytes of its own, and behind them entries, which it shares with whoever
+ * else holds them. Nobody copies an entry to send it.
  *
  * Threads:   none of its own; whoever holds it may touch it. */
 #ifndef MAIL_FRAME_H

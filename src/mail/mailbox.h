@@ -3,14 +3,16 @@
  * replaces.
  *
  * Channels:  *urgent* carries elections, heartbeats and answers, *bulk* entries, so that no load delays a heartbeat.
- * Threads:   send from the owner of the pile alone (the server); set_uuid from any; start and stop from whoever made it.
+ * Threads:   send from the owner of the pile alone (the server); set_uuid from any; start and stop from whoever made
+ *            it.
  * Delivery:  at most once, in order within a connection. LETTER_CONNECTED comes before the first message of a
- *            connection that a peer opened and LETTER_DISCONNECTED after its last; LETTER_REACHED before anything leaves
- *            over a connection that we opened, and LETTER_LOST when it has ended. Nothing is sent again after that.
+ *            connection that a peer opened and LETTER_DISCONNECTED after its last; LETTER_REACHED before anything
+ *            leaves over a connection that we opened, and LETTER_LOST when it has ended. Nothing is sent again after
+ *            that.
  * Sending never waits: what the socket does not take at once waits in the outbox (while there is no connection, the
  *            newest OUTBOX_UNCONNECTED_MAX droppable frames), and is sent by the writer thread. A full outbox drops its
- *            oldest unsent droppable frame; that of the bulk channel holds MAILBOX_BULK_BYTES and a largest entry, so who
- *            keeps below that on its way loses nothing while a connection stands.
+ *            oldest unsent droppable frame; that of the bulk channel holds MAILBOX_BULK_BYTES and a largest entry, so
+ *            who keeps below that on its way loses nothing while a connection stands.
  * What comes from outside is checked; what does not pass closes that one connection, with one log line that says
  *            which and from where (at most a line a second for each cause). */
 #ifndef MAIL_MAILBOX_H
@@ -48,8 +50,8 @@ struct mailbox *mailbox_open(const struct mailbox_config *config, struct pile *p
 /* Starts the threads: from here on mail comes and goes. SERVER_ERROR where one cannot be started. */
 bool mailbox_start(struct mailbox *mailbox, struct mailraft_error *err);
 
-/* Hands a message to the outbox of a member. entries: those of a REQUEST_APPEND_ENTRIES on the bulk channel, borrowed (the
- * outbox takes references of its own); NULL: none. droppable: may be thrown away when the outbox is full. */
+/* Hands a message to the outbox of a member. entries: those of a REQUEST_APPEND_ENTRIES on the bulk channel, borrowed
+ * (the outbox takes references of its own); NULL: none. droppable: may be thrown away when the outbox is full. */
 void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, const struct message *message,
                   const struct batch *entries, bool droppable);
 

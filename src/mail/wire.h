@@ -9,8 +9,8 @@
  *
  * What comes from outside is checked here as far as its form goes: lengths, ranges, types, and whether entries continue
  * the log where their message says; who says it and whether it makes sense is for others. PROTOCOL_ERROR for what does
- * not pass, and UNEXPECTED_MESSAGE_ERROR for a type that has no place there. Reading a message allocates nothing but its
- * entries. */
+ * not pass, and UNEXPECTED_MESSAGE_ERROR for a type that has no place there. Reading a message allocates nothing but
+ * its entries. */
 #ifndef MAIL_WIRE_H
 #define MAIL_WIRE_H
 
@@ -39,8 +39,8 @@ struct wire_sizes { /* of what follows a head */
 struct wire_rules wire_rules_of(raft_id sender, enum channel channel, size_t entry_bytes_max);
 extern const struct wire_rules WIRE_HELLO_RULES;
 
-/* Freed with frame_free. entries: as many as the message tells, from the one after its prev_index on; borrowed, and NULL
- * where there are none. */
+/* Freed with frame_free. entries: as many as the message tells, from the one after its prev_index on; borrowed, and
+ * NULL where there are none. */
 struct frame *wire_write_message(const struct message *message, const struct batch *entries, bool droppable);
 struct frame *wire_write_hello(const struct hello *hello);
 

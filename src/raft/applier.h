@@ -1,9 +1,9 @@
 /* applier.h - the thread that owns the state machine (include/mailraft/machine.h) and its applied index.
  *
  * Threads:   any thread puts letters on its pile; its own calls the machine.
- * Letters:   LETTER_APPLY: it applies the entries, which follow those before, answers whoever waits for one of them with
- *            LETTER_REPLY on that one's pile, and says LETTER_APPLIED to the server (inner lane), one for all that it found
- *            on its pile. The last, applied or not, before applier_join: nothing. */
+ * Letters:   LETTER_APPLY: it applies the entries, which follow those before, answers whoever waits for one of them
+ *            with LETTER_REPLY on that one's pile, and says LETTER_APPLIED to the server (inner lane), one for all that
+ *            it found on its pile. The last, applied or not, before applier_join: nothing. */
 #ifndef RAFT_APPLIER_H
 #define RAFT_APPLIER_H
 

@@ -26,7 +26,7 @@ void cluster_time_begin(struct cluster_time *time, int64_t entry_time_us, int64_
 bool cluster_time_known(const struct cluster_time *time);
 
 void cluster_time_hear(struct cluster_time *time, int64_t time_us, int64_t now_us); /* the leader told it */
-void cluster_time_entry(struct cluster_time *time, int64_t time_us);                /* an entry of that time was appended */
+void cluster_time_entry(struct cluster_time *time, int64_t time_us); /* an entry of that time was appended */
 
 int64_t cluster_time_now(const struct cluster_time *time, int64_t now_us);
 

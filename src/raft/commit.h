@@ -1,8 +1,8 @@
 /* commit.h - the commit index, and the way of what is committed to the state machine ("If commitIndex > lastApplied:
  * increment lastApplied, apply log[lastApplied] to state machine", Figure 2, All Servers).
  *
- * Entries go to the applier in order, at most COMMIT_AHEAD_BYTES more than it has applied; those that have left memory are
- * read again by the log reader. */
+ * Entries go to the applier in order, at most COMMIT_AHEAD_BYTES more than it has applied; those that have left memory
+ * are read again by the log reader. */
 #ifndef RAFT_COMMIT_H
 #define RAFT_COMMIT_H
 

@@ -149,6 +149,6 @@ bool configuration_decode(const struct entry *entry, struct configuration *confi
     configuration->term = entry->term;
     if (take_all(&payload, configuration))
         return true;
-    return error_raise(err, &PROTOCOL_ERROR, "the entry %" PRIu64 " of kind CONFIG does not say who belongs to the cluster",
-                       entry->index);
+    return error_raise(err, &PROTOCOL_ERROR,
+                       "the entry %" PRIu64 " of kind CONFIG does not say who belongs to the cluster", entry->index);
 }

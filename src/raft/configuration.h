@@ -1,5 +1,5 @@
-/* configuration.h - who belongs to the cluster, as an entry of kind ENTRY_CONFIG says it: its uuid, and each member's id,
- * addresses and data id. The newest such entry of a log counts, committed or not (dissertation, section 4.1).
+/* configuration.h - who belongs to the cluster, as an entry of kind ENTRY_CONFIG says it: its uuid, and each member's
+ * id, addresses and data id. The newest such entry of a log counts, committed or not (dissertation, section 4.1).
  *
  * Payload:   numbers are little-endian.
  *
@@ -7,7 +7,8 @@
  *                16  u32  how many members; then for each, by id:
  *                    u32  id
  *                    16   data id; zeros: none, it has not been met yet or was taken out
- *                    3 x  (u16 length, text): its addresses for peers, clients and admins, "host:port"; length 0: none */
+ *                    3 x  (u16 length, text): its addresses for peers, clients and admins, "host:port"; length 0: none
+ *                    */
 #ifndef RAFT_CONFIGURATION_H
 #define RAFT_CONFIGURATION_H
 

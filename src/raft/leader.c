@@ -44,8 +44,8 @@ static void number_round(struct server *server)
     server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT] = server->now_us;
 }
 
-/* A heartbeat names the last entry that its receiver has acknowledged: so it never contradicts a log that is only behind,
- * and tells the commit index as far as that one can know it. */
+/* A heartbeat names the last entry that its receiver has acknowledged: so it never contradicts a log that is only
+ * behind, and tells the commit index as far as that one can know it. */
 static void send_heartbeat(struct server *server, int position)
 {
     raft_index match_index = server->peers[position].progress.match_index;

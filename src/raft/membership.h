@@ -4,11 +4,11 @@
  *            cluster's uuid, the members, and the data ids of those it has met. Until it is committed nothing else is
  *            proposed, but for a later leader's no-op. Whoever learns that it is committed writes the uuid into its
  *            identity. A member that turns up later for the first time gets its data id by a further CONFIG.
- * Counting:  from the first CONFIG on, votes and acknowledgements count only from the data ids that the newest CONFIG of
- *            whoever counts lists.
- * Outsider:  a node whose newest CONFIG does not list its data id (no CONFIG lists nobody), and that is connected to one
- *            with a uuid: its folder came back empty, or it has never been met. It does not stand, and grants only where
- *            the request names its own data id: so it never votes away what it forgot.
+ * Counting:  from the first CONFIG on, votes and acknowledgements count only from the data ids that the newest CONFIG
+ *            of whoever counts lists.
+ * Outsider:  a node whose newest CONFIG does not list its data id (no CONFIG lists nobody), and that is connected to
+ *            one with a uuid: its folder came back empty, or it has never been met. It does not stand, and grants only
+ *            where the request names its own data id: so it never votes away what it forgot.
  * Return:    a node that was started with --rejoin-empty is taken back: the leader takes the old data id out and, when
  *            that is committed in its own term, the new one in. One CONFIG at a time. */
 #ifndef RAFT_MEMBERSHIP_H
@@ -24,8 +24,8 @@ bool membership_is_quorum(const struct server *server, uint32_t set);
 
 #define MEMBERSHIP_NO_QUORUM (INT64_MIN / 4)
 
-/* The value that a quorum of members that count has reached or passed; MEMBERSHIP_NO_QUORUM where too few of them count.
- * values: one a member, by position. */
+/* The value that a quorum of members that count has reached or passed; MEMBERSHIP_NO_QUORUM where too few of them
+ * count. values: one a member, by position. */
 int64_t membership_quorum_reached(const struct server *server, const int64_t *values);
 
 /* The data id that the newest CONFIG lists for a member; zeros: none. */

@@ -142,10 +142,11 @@ static bool open_mailbox(struct node *node, const struct storage_opened *opened,
 
 static void tell_log(struct node *node, const struct storage_opened *opened)
 {
-    log_info(node->log, "Read the log entries=%" PRIu64 " last_log=%" PRIu64 "@%" PRIu64 " files=%" PRIu64 " frames=%" PRIu64
-             " bytes=%" PRIu64 " took_ms=%.1f", opened->terms.last_index, opened->terms.last_index,
-             terms_last(&opened->terms), opened->files, opened->frames, opened->bytes_read,
-             (double)opened->read_us / 1000);
+    log_info(node->log,
+             "Read the log entries=%" PRIu64 " last_log=%" PRIu64 "@%" PRIu64 " files=%" PRIu64 " frames=%" PRIu64
+             " bytes=%" PRIu64 " took_ms=%.1f",
+             opened->terms.last_index, opened->terms.last_index, terms_last(&opened->terms), opened->files,
+             opened->frames, opened->bytes_read, (double)opened->read_us / 1000);
     if (opened->bytes_cut > 0)
         log_warn(node->log, "Cut off what was in flight at the last end bytes=%" PRIu64, opened->bytes_cut);
 }

@@ -46,7 +46,8 @@ bool node_run(struct node *node, struct mailraft_error *err);
 
 /* Asks for a request to be prepared, logged, committed and applied; what becomes of it is a LETTER_REPLY on the
  * proposer's pile, always one, unless the node ends first. From any thread, while node_run runs. The request is copied.
- * credit: NULL, or the sender's, which size bytes have been taken from: given back once it has been logged or refused. */
+ * credit: NULL, or the sender's, which size bytes have been taken from: given back once it has been logged or refused.
+ * */
 void node_propose(struct node *node, const void *request, size_t size, const struct proposer *proposer,
                   struct credit *credit);
 

@@ -1,7 +1,7 @@
 /* progress.h - how far a leader is with one follower (Figure 2: nextIndex[] and matchIndex[]), and what is on its way.
  *
- * Probing:    after an election, a lost connection or a rejection it is not known where the two logs part: one message at
- *             a time, from match_index or a guess on.
+ * Probing:    after an election, a lost connection or a rejection it is not known where the two logs part: one message
+ *             at a time, from match_index or a guess on.
  * Pipelining: once an answer has proven a match, messages leave without waiting for answers, up to
  *             PROGRESS_WINDOW_BYTES and PROGRESS_MESSAGES_MAX that the follower has not acknowledged. It acknowledges
  *             what is durable there. */
@@ -39,7 +39,8 @@ void progress_sent(struct progress *progress, raft_index last, size_t bytes, int
 /* Everything up to match_index is durable there. True when that is news. */
 bool progress_acknowledged(struct progress *progress, raft_index match_index, int64_t now_us);
 
-/* What is on its way counts as lost: the next message begins at next_index (match_index + 1 at least), and is a probe. */
+/* What is on its way counts as lost: the next message begins at next_index (match_index + 1 at least), and is a probe.
+ * */
 void progress_probe(struct progress *progress, raft_index next_index, int64_t now_us);
 
 #endif

@@ -48,7 +48,8 @@ static struct pending pending_take(struct server *server)
 
 static bool may_propose(const struct server *server)
 {
-    return server->role == LEADER && !server->stop_asked && membership_is_born(server) && server->config.machine != NULL;
+    return server->role == LEADER && !server->stop_asked && membership_is_born(server) &&
+           server->config.machine != NULL;
 }
 
 static void refuse(const struct server *server, enum outcome outcome, struct mailraft_buffer *bytes)

@@ -11,8 +11,8 @@
 /* LETTER_PROPOSE: prepares and logs it, or answers why not. */
 void proposals_take(struct server *server);
 
-/* Those who wait for entries of a batch that is committed, by index: the caller's, NULL where nobody does. Answers those
- * whose entry was never executed. */
+/* Those who wait for entries of a batch that is committed, by index: the caller's, NULL where nobody does. Answers
+ * those whose entry was never executed. */
 struct wait *proposals_settle(struct server *server, const struct batch *entries, size_t *wait_count);
 
 /* Nobody here will learn what becomes of what is pending. */

@@ -123,8 +123,8 @@ static void forget(struct raft_log *log, raft_index first)
         log->durable_index = first - 1;
 }
 
-/* The scribe's letter may not hold an entry twice: what is cut leaves it. Where all of it goes, and nothing of it was the
- * end of what the scribe has, the letter still truncates. */
+/* The scribe's letter may not hold an entry twice: what is cut leaves it. Where all of it goes, and nothing of it was
+ * the end of what the scribe has, the letter still truncates. */
 static void cut_unsaved(struct raft_log *log, raft_index first)
 {
     struct batch *unsaved = log->unsaved;

@@ -1,10 +1,10 @@
-/* raft_log.h - the replicated log as a server knows it: which entries there are, the newest of them in memory, and how far
- * they are durable. The paper's log[], seen from memory; the files are the scribe's (storage/scribe.h).
+/* raft_log.h - the replicated log as a server knows it: which entries there are, the newest of them in memory, and how
+ * far they are durable. The paper's log[], seen from memory; the files are the scribe's (storage/scribe.h).
  *
  * Window:    the newest entries, up to cache_bytes, and all that are not durable yet: an entry leaves memory only when
  *            the catalog knows where it lies. The terms of all others are known too (base/terms.h).
- * Durable:   each letter to the scribe has a number, and its answers repeat it. A truncation lowers the durable index to
- *            the cut at once, and an answer to a letter from before it does not raise it any more: only that to the
+ * Durable:   each letter to the scribe has a number, and its answers repeat it. A truncation lowers the durable index
+ *            to the cut at once, and an answer to a letter from before it does not raise it any more: only that to the
  *            truncation itself, or to a later one, does.
  * Threads:   the server's alone. */
 #ifndef RAFT_RAFT_LOG_H

@@ -139,13 +139,14 @@ void replication_lost(struct server *server, int position)
 
 /* ---- Committing ---- */
 
-/* "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and log[N].term == currentTerm: set
- * commitIndex = N" (sections 5.3, 5.4). Our own log counts as far as it is durable. */
+/* "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and log[N].term == currentTerm:
+ * set commitIndex = N" (sections 5.3, 5.4). Our own log counts as far as it is durable. */
 void replication_count(struct server *server)
 {
     int64_t match[MEMBERS_MAX];
     for (int i = 0; i < server->config.members.count; i++)
-        match[i] = (int64_t)(i == server->self ? server->raft_log.durable_index : server->peers[i].progress.match_index);
+        match[i] = (int64_t)server->peers[i].progress.match_index;
+    match[server->self] = (int64_t)server->raft_log.durable_index;
     int64_t reached = membership_quorum_reached(server, match);
     if (reached > (int64_t)server->commit_index &&
         raft_log_term_at(&server->raft_log, (raft_index)reached) == server->current_term)
@@ -168,13 +169,14 @@ static void complain(struct server *server, const char *what)
     if (server->now_us < server->complaint_due_us)
         return;
     server->complaint_due_us = server->now_us + 1000000;
-    log_error(server->log, "Ignored RESPONSE_APPEND_ENTRIES of %d: it %s match_index=%llu rejected_index=%llu last_log=%llu",
+    log_error(server->log,
+              "Ignored RESPONSE_APPEND_ENTRIES of %d: it %s match_index=%llu rejected_index=%llu last_log=%llu",
               answer->server_id, what, (unsigned long long)answer->match_index,
               (unsigned long long)answer->rejected_index, (unsigned long long)raft_log_last_index(&server->raft_log));
 }
 
-/* "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" - past a whole term at a time, as
- * section 5.3 ends: the follower tells the term that conflicts, and its first entry of it. */
+/* "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" - past a whole term at a time,
+ * as section 5.3 ends: the follower tells the term that conflicts, and its first entry of it. */
 static raft_index next_after_rejection(const struct server *server)
 {
     const struct message *answer = server->message;
@@ -205,7 +207,8 @@ static void rejected(struct server *server, int position)
     send_to(server, position, true);
 }
 
-/* Messages get lost where an outbox overflows; then whatever is not acknowledged is sent again, from the last match on. */
+/* Messages get lost where an outbox overflows; then whatever is not acknowledged is sent again, from the last match on.
+ * */
 static void resend_lost(struct server *server, int position)
 {
     const struct peer *peer = &server->peers[position];

@@ -1,9 +1,10 @@
-/* replication.h - a leader's log reaches its followers, and what a majority has durable is committed (Figure 2, "Rules for
- * Servers", Leaders, and AppendEntries RPC).
+/* replication.h - a leader's log reaches its followers, and what a majority has durable is committed (Figure 2, "Rules
+ * for Servers", Leaders, and AppendEntries RPC).
  *
- * The leader writes to its own disk and to its followers at the same time (dissertation, section 10.2.1). A new entry leaves
- * at once when nothing is on its way to that follower; otherwise when an answer arrives, or when REPLICATION_GATHER_BYTES
- * have come together. Entries that have left memory are read again by the log reader, for that follower alone. */
+ * The leader writes to its own disk and to its followers at the same time (dissertation, section 10.2.1). A new entry
+ * leaves at once when nothing is on its way to that follower; otherwise when an answer arrives, or when
+ * REPLICATION_GATHER_BYTES have come together. Entries that have left memory are read again by the log reader, for that
+ * follower alone. */
 #ifndef RAFT_REPLICATION_H
 #define RAFT_REPLICATION_H
 

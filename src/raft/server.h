@@ -223,7 +223,8 @@ void server_save_ballot(struct server *server, raft_term term, raft_id voted_for
     __attribute__((format(printf, 4, 5)));
 
 void server_send(struct server *server, raft_id to, struct message *message); /* fills in server_id */
-void server_answer(struct server *server, struct message *answer); /* to the sender of server->message; echoes its round */
+/* To the sender of server->message; echoes its round. */
+void server_answer(struct server *server, struct message *answer);
 
 /* The same over the bulk channel, with entries, which are borrowed. */
 void server_send_entries(struct server *server, raft_id to, struct message *message, const struct batch *entries);

@@ -9,8 +9,8 @@
  * the minimum election timeout and has not closed its connection since. */
 bool vote_leader_lives(const struct server *server);
 
-/* Answers server->message, a REQUEST_PRE_VOTE. Changes no term and no vote; on a hint, to grant one puts our own standing
- * off. */
+/* Answers server->message, a REQUEST_PRE_VOTE. Changes no term and no vote; on a hint, to grant one puts our own
+ * standing off. */
 void vote_answer_pre_vote(struct server *server);
 
 /* Why server->message, a REQUEST_VOTE, would disrupt a living leader: reason enough to refuse it without adopting its

@@ -3,8 +3,8 @@
  * another service.c.
  *
  * Threads:   the calls, from the main thread; the machine's, as mailraft/machine.h has it.
- * Order:     new, start, node_run, stop, free. A service lives longer than its node, whose letters refer to the service's
- *            piles and credits: it stops after node_run has returned, and is freed after node_free.
+ * Order:     new, start, node_run, stop, free. A service lives longer than its node, whose letters refer to the
+ *            service's piles and credits: it stops after node_run has returned, and is freed after node_free.
  * Ownership: the machine is the service's. node and log are borrowed from start to stop. */
 #ifndef SERVE_SERVICE_H
 #define SERVE_SERVICE_H

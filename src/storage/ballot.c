@@ -71,8 +71,8 @@ static bool read_slot(struct disk_file *file, int slot, struct record *record, s
     return true;
 }
 
-/* Two sound slots are of one save, or the older one is of an earlier: of the save before, unless the disk lost a write of
- * that slot, which is no worse than damage to it. Between saves, terms never go back, and a vote in a term never
+/* Two sound slots are of one save, or the older one is of an earlier: of the save before, unless the disk lost a write
+ * of that slot, which is no worse than damage to it. Between saves, terms never go back, and a vote in a term never
  * changes. */
 static bool slots_agree(const struct record *newer, const struct record *older)
 {

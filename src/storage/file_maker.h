@@ -2,8 +2,8 @@
  * nobody who waits for entries to be durable.
  *
  * Letters:   LETTER_MAKE_FILE is answered by LETTER_FILE_MADE of the same number, with an error where it could not be
- *            made (STORAGE_ERROR, FULL_ERROR): it may be asked for again then. Its last letter, after file_maker_close, is
- *            LETTER_FILE_MAKER_ENDED. Both go to the control lane of `answers`.
+ *            made (STORAGE_ERROR, FULL_ERROR): it may be asked for again then. Its last letter, after file_maker_close,
+ *            is LETTER_FILE_MAKER_ENDED. Both go to the control lane of `answers`.
  * Threads:   any asks; its own makes. */
 #ifndef STORAGE_FILE_MAKER_H
 #define STORAGE_FILE_MAKER_H

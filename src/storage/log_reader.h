@@ -2,8 +2,9 @@
  * state machine that begins anew. It owns nothing: it reads what the catalog says is durable, beside the scribe.
  *
  * Letters:   LETTER_READ_ENTRIES is answered by LETTER_ENTRIES_READ of the same number, in the inner lane of `answers`.
- *            What cannot be read, or is not what was written, is LETTER_STORAGE_FAILED in the control lane (STORAGE_ERROR,
- *            DAMAGED_ERROR), and the end of its work. Its last letter, after log_reader_close, is LETTER_LOG_READER_ENDED.
+ *            What cannot be read, or is not what was written, is LETTER_STORAGE_FAILED in the control lane
+ *            (STORAGE_ERROR, DAMAGED_ERROR), and the end of its work. Its last letter, after log_reader_close, is
+ *            LETTER_LOG_READER_ENDED.
  * Threads:   any asks; its own reads. */
 #ifndef STORAGE_LOG_READER_H
 #define STORAGE_LOG_READER_H

@@ -17,8 +17,8 @@
  *
  *            A later version keeps magic, version and checksum where they are, so that it is told from damage.
  *
- * Frame:     begins on a border of 512 bytes and lies within one file: a head of 64 bytes, then entries (base/entry.h) as
- *            they came. What is left of its last sector is zero.
+ * Frame:     begins on a border of 512 bytes and lies within one file: a head of 64 bytes, then entries (base/entry.h)
+ *            as they came. What is left of its last sector is zero.
  *
  *                 0  u32  magic, the bytes "FRME"
  *                 4  u32  length of the entries, in bytes; 0: a witness
@@ -32,11 +32,11 @@
  *                48  u64  XXH3-64 of the entries
  *                56  u64  XXH3-64 of the 56 bytes before it
  *
- * Torn:      a frame that was in flight when the power went has any of its sectors, old (zero) or new. Without the first
- *            it is no frame; without another its checksum does not fit. One write is in flight at a time, and the next
- *            begins when it is durable: so only the last frame can be torn, and one that another builds on cannot.
- * Witness:   a frame without entries, written once when nothing has come for 20 ms, and at a clean stop: it builds on the
- *            frame before it, so that damage to that one is told from a write that was in flight. */
+ * Torn:      a frame that was in flight when the power went has any of its sectors, old (zero) or new. Without the
+ *            first it is no frame; without another its checksum does not fit. One write is in flight at a time, and the
+ *            next begins when it is durable: so only the last frame can be torn, and one that another builds on cannot.
+ * Witness:   a frame without entries, written once when nothing has come for 20 ms, and at a clean stop: it builds on
+ *            the frame before it, so that damage to that one is told from a write that was in flight. */
 #ifndef STORAGE_SEGMENT_H
 #define STORAGE_SEGMENT_H
 

@@ -1,7 +1,7 @@
 /* bench.h - what every part of the benchmark shares: how it gives up, and the folder it works in.
  *
- * Ownership: whoever ends this process (an error, a signal, the end of main) leaves neither nodes nor the folder behind:
- *            both are undone by atexit(), the nodes first. */
+ * Ownership: whoever ends this process (an error, a signal, the end of main) leaves neither nodes nor the folder
+ *            behind: both are undone by atexit(), the nodes first. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 

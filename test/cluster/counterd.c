@@ -6,15 +6,15 @@
  * Two words are its own, and none of the counter's:
  *
  *     times N LINE   proposes a line N times, and tells what became of all of them in one line of the log:
- *                    Replies line=18 applied=999 refused=0 not_executed=1 uncertain=0 too_large=0 index=1019 bytes="1041"
- *                    index and bytes: of the last that was applied
+ *                    Replies line=18 applied=999 refused=0 not_executed=1 uncertain=0 too_large=0 index=1019
+ *                    bytes="1041" index and bytes: of the last that was applied
  *     show           tells at once how far this node's own counter is: Counter line=19 index=1019 value=1041 hash=...
  *                    The hash is over all entries up to the index, so two nodes of the same index have the same hash.
  *
  * Nothing is read, and so nothing told, before the node has answered a first proposal, an empty one: it runs then.
  *
- * Threads:   the asker reads standard input and proposes; the teller takes the replies. A window and a credit bound what is
- *            on its way: a reader that waits for either reads no further.
+ * Threads:   the asker reads standard input and proposes; the teller takes the replies. A window and a credit bound
+ *            what is on its way: a reader that waits for either reads no further.
  * Ownership: a question's place in its ring is the asker's until the proposal leaves, and the teller's from its reply
  *            until the window has it back. What the machine's thread changes, and show tells, is under the mutex. */
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* The replicated log of real processes: counterd (cluster/counterd.c), whose counter shows what was applied and in which
- * order. Where much data is moved the deadlines are longer, and with a sanitizer there is less of it. */
+/* The replicated log of real processes: counterd (cluster/counterd.c), whose counter shows what was applied and in
+ * which order. Where much data is moved the deadlines are longer, and with a sanitizer there is less of it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -360,7 +360,8 @@ Test(log, a_million_entries_are_there_after_a_restart_of_all)
 
 #define SMALL_FILES ",\"segment_bytes\":65536,\"max_entry_bytes\":32768"
 
-/* A file system of its own, which nobody else sees and which is gone with the test. False where that is not permitted. */
+/* A file system of its own, which nobody else sees and which is gone with the test. False where that is not permitted.
+ * */
 static bool mount_small(const char *path)
 {
     cr_assert_eq(mkdir(path, 0700), 0);

@@ -26,7 +26,8 @@ struct process {
     } printed[2];
 };
 
-/* arguments: ends with NULL, the first is the program. environment: "KEY=VALUE" beside ours, ends with NULL, or NULL. */
+/* arguments: ends with NULL, the first is the program. environment: "KEY=VALUE" beside ours, ends with NULL, or NULL.
+ * */
 void process_start(struct process *process, const char *name, const char *const *arguments,
                    const char *const *environment);
 

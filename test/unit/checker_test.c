@@ -108,7 +108,8 @@ Test(checker, memory_that_a_life_leaves_behind_is_found, .signal = SIGABRT)
     sim_run_on(sim, 1, forget_something, NULL);
 }
 
-/* The lines of a log and the state of a server are told only where all is well: nothing of the above happens by itself. */
+/* The lines of a log and the state of a server are told only where all is well: nothing of the above happens by itself.
+ * */
 Test(checker, a_cluster_that_is_left_alone_violates_nothing)
 {
     struct sim *sim = cluster();

@@ -42,8 +42,8 @@ void post_await_lines(int id, const char *part, int count);
 void post_await_connected(int id, int peer, int count);
 void post_await_connected_bulk(int id, int peer, int count);
 
-/* The next letter on a node's pile that is about connections like this: of this channel, and opened by us (REACHED, LOST)
- * or by others. It must be of this kind. Others wait for who asks for them. */
+/* The next letter on a node's pile that is about connections like this: of this channel, and opened by us (REACHED,
+ * LOST) or by others. It must be of this kind. Others wait for who asks for them. */
 struct letter *post_take_of(int id, enum channel channel, enum letter_kind kind);
 struct letter *post_take(int id, enum letter_kind kind); /* of the urgent channel */
 /* It is that the test connected or disconnected. */
