@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -97,6 +98,11 @@ void thread_join(struct thread *thread)
 void thread_abandon(struct thread *thread)
 {
     thread_must(pthread_detach(thread->os));
+}
+
+void thread_pass(void)
+{
+    sched_yield();
 }
 
 void mutex_init(struct mutex *mutex)

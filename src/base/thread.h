@@ -39,6 +39,8 @@ bool thread_start(struct thread *thread, const char *name, void (*main)(void *co
 void thread_join(struct thread *thread);
 void thread_abandon(struct thread *thread); /* never wait for it: it is stuck in a system call */
 
+void thread_pass(void); /* lets others run that are ready to; the simulator's do so by themselves */
+
 void mutex_init(struct mutex *mutex);
 void mutex_fini(struct mutex *mutex);
 void mutex_lock(struct mutex *mutex);

@@ -176,6 +176,10 @@ void thread_join(struct thread *thread)
     thread_reap(the_sim, other);
 }
 
+void thread_pass(void)
+{
+}
+
 void thread_abandon(struct thread *thread)
 {
     struct sim_thread *other = thread->simulated;
