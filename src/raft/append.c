@@ -64,33 +64,37 @@ void append_saved(struct server *server)
 /* ---- Entries ---- */
 
 /* What is committed stays, and so does what this leader has proven to be in its own log, which it only appends to. */
-static bool contradicts(const struct server *server, raft_index index)
+static bool contradicts(struct server *server, raft_index index)
 {
     bool committed = index <= server->commit_index;
     if (!committed && index > server->proven_index)
         return false;
-    log_error(server->log, "Refused REQUEST_APPEND_ENTRIES of %d: it contradicts the %s entry %llu of term %llu",
-              server->message->server_id, committed ? "committed" : "proven", (unsigned long long)index,
-              (unsigned long long)raft_log_term_at(&server->raft_log, index));
+    if (server_may_warn(server, &server->nonsense_due_us))
+        log_error(server->log, "Refused REQUEST_APPEND_ENTRIES of %d: it contradicts the %s entry %llu of term %llu",
+                  server->message->server_id, committed ? "committed" : "proven", (unsigned long long)index,
+                  (unsigned long long)raft_log_term_at(&server->raft_log, index));
     return true;
+}
+
+static bool is_sound(const struct entry *entry)
+{
+    struct configuration configuration;
+    struct mailraft_error err;
+    return entry->kind != ENTRY_CONFIG || configuration_decode(entry, &configuration, &err);
 }
 
 /* Entries come from outside: what the rest of the server relies on is checked before the first of them counts. */
 static bool are_sound(struct server *server, const struct batch *entries)
 {
     const struct message *request = server->message;
-    struct configuration configuration;
-    struct mailraft_error err;
     raft_index expected = request->prev_index;
     raft_term term = request->prev_term;
     for (size_t i = 0; i < entries->count; i++) {
         const struct entry *entry = entries->list[i];
-        bool sound = entry->index == ++expected && entry->term >= term && entry->term <= request->curr_term;
-        if (sound && entry->kind == ENTRY_CONFIG)
-            sound = configuration_decode(entry, &configuration, &err);
-        if (!sound) {
-            log_error(server->log, "Refused REQUEST_APPEND_ENTRIES of %d: its entry %llu is not sound",
-                      request->server_id, (unsigned long long)entry->index);
+        if (entry->index != ++expected || entry->term < term || entry->term > request->curr_term || !is_sound(entry)) {
+            if (server_may_warn(server, &server->nonsense_due_us))
+                log_error(server->log, "Refused REQUEST_APPEND_ENTRIES of %d: its entry %llu is not sound",
+                          request->server_id, (unsigned long long)entry->index);
             return false;
         }
         term = entry->term;

@@ -160,6 +160,13 @@ static void handle_request_vote(struct server *server)
     server_transition(server, FOLLOWER, "%d stands in our term, in which we do not", server->message->server_id);
 }
 
+/* Entries that a leader had sent before its connection closed do not tell that it lives. */
+static bool is_of_the_silent_leader(const struct server *server)
+{
+    return server->leader_silent && server->message->server_id == server->leader_id &&
+           server->letter->link.channel == CHANNEL_BULK;
+}
+
 static void handle_message(struct server *server)
 {
     switch (server->message->type_of_message) {
@@ -173,6 +180,8 @@ static void handle_message(struct server *server)
         handle_request_vote(server);
         break;
     case REQUEST_APPEND_ENTRIES: /* "If AppendEntries RPC received from new leader: convert to follower" */
+        if (is_of_the_silent_leader(server))
+            break;
         server_keep_mail(server);
         server_transition(server, FOLLOWER, "%d leads our term", server->message->server_id);
         break;

@@ -12,7 +12,8 @@ static bool is_second_leader(struct server *server)
     const struct message *request = server->message;
     if (server->leader_id == NO_ONE || server->leader_id == request->server_id)
         return false;
-    log_error(server->log, "Two leaders in term %llu: %d and %d; REQUEST_APPEND_ENTRIES of %d refused",
+    if (server_may_warn(server, &server->nonsense_due_us))
+        log_error(server->log, "Two leaders in term %llu: %d and %d; REQUEST_APPEND_ENTRIES of %d refused",
               (unsigned long long)server->current_term, server->leader_id, request->server_id, request->server_id);
     return true;
 }

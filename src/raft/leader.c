@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "raft/append.h"
 #include "raft/membership.h"
+#include "raft/proposals.h"
 #include "raft/replication.h"
 #include "raft/vote.h"
 
@@ -87,7 +88,8 @@ static void note_round(struct server *server)
 /* Election safety (section 5.2) says that nobody else can lead our term: whoever says so is refused, loudly. */
 static void refuse_second_leader(struct server *server)
 {
-    log_error(server->log, "Two leaders in term %llu: we and %d; REQUEST_APPEND_ENTRIES refused",
+    if (server_may_warn(server, &server->nonsense_due_us))
+        log_error(server->log, "Two leaders in term %llu: we and %d; REQUEST_APPEND_ENTRIES refused",
               (unsigned long long)server->current_term, server->message->server_id);
     append_refuse(server);
 }
@@ -120,6 +122,8 @@ static void hand_over_when_due(struct server *server)
 {
     if (server->successor < 0 || server->handing_over)
         return;
+    if (!server->peers[server->successor].connected[CHANNEL_URGENT] && most_up_to_date(server) >= 0)
+        server->successor = most_up_to_date(server);
     const struct peer *successor = &server->peers[server->successor];
     if (successor->progress.match_index < raft_log_last_index(&server->raft_log))
         return;
@@ -190,13 +194,14 @@ bool leader_disk_hangs(const struct server *server)
            server->now_us - server->unsaved_since_us >= server->config.disk_stall_us;
 }
 
-/* Others may go on without our disk, but not we. */
+/* Others may go on without our disk, but not we; and nobody knows when we shall hear what became of our proposals. */
 static bool check_disk(struct server *server)
 {
     if (!leader_disk_hangs(server))
         return true;
     server_transition(server, FOLLOWER, "the disk has not answered for %lld ms",
                       (long long)(server->now_us - server->unsaved_since_us) / 1000);
+    proposals_abandon(server);
     return false;
 }
 
@@ -209,7 +214,7 @@ static int64_t machine_due_us(const struct server *server)
     return server->now_us + (server->machine_deadline_us - cluster_time_now(&server->time, server->now_us));
 }
 
-/* Section 8: a leader's clock tells entries the time; where nobody proposes any, it does. */
+/* A leader's clock tells entries the time; where nobody proposes any, it does. */
 static void tell_time(struct server *server)
 {
     if (server->stop_asked || !membership_is_born(server))

@@ -41,6 +41,7 @@ bool progress_acknowledged(struct progress *progress, raft_index match_index, in
         progress->match_index = match_index;
         progress->moved_us = now_us;
         progress->probing = false;
+        progress->resent = 0;
     }
     land(progress, match_index);
     if (progress->next_index <= progress->match_index)

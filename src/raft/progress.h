@@ -17,6 +17,7 @@ struct progress {
     raft_index match_index; /* highest entry known to be durable there, and like ours */
     raft_index next_index;  /* the next entry to send */
     bool probing;
+    unsigned resent;        /* how often in a row what was on its way was taken for lost, without news since */
     int64_t moved_us;       /* when something last left for it while nothing was on its way, or was acknowledged */
     struct { /* a ring */
         raft_index last;

@@ -1,6 +1,7 @@
 #include "raft/proposals.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -26,8 +27,9 @@ static void grow(struct server *server)
     server->pending_first = 0;
 }
 
-static void await_outcome(struct server *server, raft_index index, size_t bytes, const struct proposer *proposer)
+static void await_outcome(struct server *server, raft_index index, size_t size, const struct proposer *proposer)
 {
+    size_t bytes = ENTRY_HEAD_BYTES + size + sizeof(struct pending);
     assert(server->pending_count == 0 || pending_at(server, server->pending_count - 1)->index < index);
     if (server->pending_count == server->pending_room)
         grow(server);
@@ -59,6 +61,17 @@ static void refuse(const struct server *server, enum outcome outcome, struct mai
     applier_reply(&server->letter->proposer, outcome, 0, leader, bytes);
 }
 
+/* From a stock, since each draw from the kernel costs as much as logging a small command. */
+static void draw_random(struct server *server, uint8_t random[MAILRAFT_RANDOM_BYTES])
+{
+    if (server->random_left < MAILRAFT_RANDOM_BYTES) {
+        random_bytes(server->random, sizeof server->random);
+        server->random_left = sizeof server->random;
+    }
+    server->random_left -= MAILRAFT_RANDOM_BYTES;
+    memcpy(random, server->random + server->random_left, MAILRAFT_RANDOM_BYTES);
+}
+
 static bool prepare(struct server *server, struct mailraft_buffer *command)
 {
     const struct mailraft_machine *machine = server->config.machine;
@@ -66,7 +79,7 @@ static bool prepare(struct server *server, struct mailraft_buffer *command)
                                          .size = server->letter->request.size,
                                          .time_us = cluster_time_now(&server->time, server->now_us),
                                          .wall_offset_us = server->wall_offset_us};
-    random_bytes(proposal.random, sizeof proposal.random);
+    draw_random(server, proposal.random);
     return machine->prepare(machine->context, &proposal, command);
 }
 
@@ -88,22 +101,37 @@ void proposals_take(struct server *server)
 
 /* ---- Outcomes ---- */
 
+static void tell_never_executed(const struct server *server, const struct pending *pending)
+{
+    applier_reply(&pending->proposer, OUTCOME_NOT_EXECUTED, pending->index, server->leader_id, NULL);
+}
+
+/* Terms never go back along a log: behind a committed entry no entry of a lower term will ever be. */
+static void refuse_cut_off(struct server *server, raft_term committed_term)
+{
+    while (server->pending_count > 0 && pending_at(server, 0)->term < committed_term) {
+        struct pending pending = pending_take(server);
+        tell_never_executed(server, &pending);
+    }
+}
+
 struct wait *proposals_settle(struct server *server, const struct batch *entries, size_t *wait_count)
 {
-    raft_index first = entries->list[0]->index, last = entries->list[entries->count - 1]->index;
+    const struct entry *first = entries->list[0], *last = entries->list[entries->count - 1];
     struct wait *waits = NULL;
     *wait_count = 0;
-    while (server->pending_count > 0 && pending_at(server, 0)->index <= last) {
+    while (server->pending_count > 0 && pending_at(server, 0)->index <= last->index) {
         struct pending pending = pending_take(server);
-        assert(pending.index >= first);
-        if (entries->list[pending.index - first]->term != pending.term) {
-            applier_reply(&pending.proposer, OUTCOME_NOT_EXECUTED, pending.index, server->leader_id, NULL);
+        assert(pending.index >= first->index);
+        if (entries->list[pending.index - first->index]->term != pending.term) {
+            tell_never_executed(server, &pending);
             continue;
         }
-        if (waits == NULL) /* no more than these can follow */
-            waits = memory_new((1 + server->pending_count) * sizeof *waits);
+        if (waits == NULL)
+            waits = memory_new(entries->count * sizeof *waits);
         waits[(*wait_count)++] = (struct wait){pending.index, pending.proposer};
     }
+    refuse_cut_off(server, last->term);
     return waits;
 }
 

@@ -1,8 +1,9 @@
 /* proposals.h - what clients of this node propose, and who waits for what becomes of it.
  *
  * Only a leader logs anything. What it has logged is answered when its index is committed: applied where the entry is
- * its own, never executed where another leader's stands there. Until then, a leader that steps down keeps the question:
- * it hears the truth from its successor. When it has to stand for election again, it does not wait any longer. */
+ * its own, never executed where another leader's stands there, or where the log has gone on in a later term before it.
+ * Until then, a leader that steps down keeps the question: it hears the truth from its successor. When it has to stand
+ * for election again, or its disk hangs, it does not wait any longer. */
 #ifndef RAFT_PROPOSALS_H
 #define RAFT_PROPOSALS_H
 

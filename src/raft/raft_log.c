@@ -161,6 +161,7 @@ struct batch *raft_log_take_unsaved(struct raft_log *log, uint64_t *number)
     if (unsaved == NULL)
         return NULL;
     *number = ++log->saved_number;
+    log->saved_index = unsaved->list[unsaved->count - 1]->index;
     if (log->cut_unsaved)
         log->cut_number = *number;
     log->cut_unsaved = false;
@@ -184,6 +185,11 @@ static void shrink(struct raft_log *log)
         entry_drop(*oldest);
         log->window_first++;
     }
+}
+
+bool raft_log_is_saved(const struct raft_log *log, const struct letter *saved)
+{
+    return saved->number == log->saved_number && saved->place.last == log->saved_index;
 }
 
 void raft_log_saved(struct raft_log *log, uint64_t number, const struct run *place)

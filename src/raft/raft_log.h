@@ -23,7 +23,8 @@ struct raft_log {
     size_t window_bytes;
 
     struct batch *unsaved;   /* at the end of the log: not given to the scribe yet; NULL: none */
-    uint64_t saved_number;   /* of the last letter to the scribe */
+    uint64_t saved_number;   /* of the last letter to the scribe ... */
+    raft_index saved_index;  /* ... and the last entry that it holds */
     uint64_t cut_number;     /* of the last that truncates; 0: none has */
     bool cut_unsaved;        /* what is unsaved truncates */
     raft_index durable_index;
@@ -48,6 +49,9 @@ void raft_log_append(struct raft_log *log, struct entry *entry);
 /* What was appended and not given to the scribe: the caller's, who gives it to the scribe under *number. NULL: none. */
 struct batch *raft_log_take_unsaved(struct raft_log *log, uint64_t *number);
 size_t raft_log_unsaved_bytes(const struct raft_log *log);
+
+/* Whether a LETTER_ENTRIES_SAVED answers all that the scribe was asked for: the last part of the last letter. */
+bool raft_log_is_saved(const struct raft_log *log, const struct letter *saved);
 
 /* LETTER_ENTRIES_SAVED. */
 void raft_log_saved(struct raft_log *log, uint64_t number, const struct run *place);

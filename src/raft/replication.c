@@ -166,9 +166,8 @@ bool replication_is_of_the_past(const struct server *server)
 static void complain(struct server *server, const char *what)
 {
     const struct message *answer = server->message;
-    if (server->now_us < server->complaint_due_us)
+    if (!server_may_warn(server, &server->nonsense_due_us))
         return;
-    server->complaint_due_us = server->now_us + 1000000;
     log_error(server->log,
               "Ignored RESPONSE_APPEND_ENTRIES of %d: it %s match_index=%llu rejected_index=%llu last_log=%llu",
               answer->server_id, what, (unsigned long long)answer->match_index,
@@ -207,15 +206,20 @@ static void rejected(struct server *server, int position)
     send_to(server, position, true);
 }
 
+#define RESENT_DOUBLINGS_MAX 6
+
 /* Messages get lost where an outbox overflows; then whatever is not acknowledged is sent again, from the last match on.
- * */
+ * A disk or a way that is only slow is asked half as often each time. */
 static void resend_lost(struct server *server, int position)
 {
     const struct peer *peer = &server->peers[position];
     struct progress *progress = &server->peers[position].progress;
     int64_t patience_us = 2 * server->config.heartbeat_us + 4 * peer->round_trip_us;
-    if (progress->count > 0 && server->now_us - progress->moved_us > patience_us)
-        progress_probe(progress, progress->match_index + 1, server->now_us);
+    unsigned doublings = progress->resent < RESENT_DOUBLINGS_MAX ? progress->resent : RESENT_DOUBLINGS_MAX;
+    if (progress->count == 0 || server->now_us - progress->moved_us <= patience_us << doublings)
+        return;
+    progress_probe(progress, progress->match_index + 1, server->now_us);
+    progress->resent++;
 }
 
 static void acknowledged(struct server *server, int position)

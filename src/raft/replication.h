@@ -35,7 +35,7 @@ void replication_answered(struct server *server);
 /* Our own disk, or whose word counts, has changed: commits what a majority has. */
 void replication_count(struct server *server);
 
-/* LETTER_ENTRIES_READ, where a follower waits for it: takes the letter's entries. */
+/* LETTER_ENTRIES_READ, where a follower waits for it: the letter keeps its entries. */
 void replication_read(struct server *server);
 
 /* Our bulk connection to a member stands, or is gone. */

@@ -333,9 +333,7 @@ static enum mail sort_by_term(struct server *server)
 
 #define WARN_EVERY_US 1000000
 
-/* Whether a warning about what others send may be told now. Its next one is a second away: nobody fills our log from
- * outside. */
-static bool may_warn(const struct server *server, int64_t *due_us)
+bool server_may_warn(const struct server *server, int64_t *due_us)
 {
     if (server->now_us < *due_us)
         return false;
@@ -353,12 +351,12 @@ static enum mail open_message(struct server *server)
     }
     int sender = members_find(&server->config.members, message->server_id);
     if (sender < 0 || sender == server->self) {
-        if (may_warn(server, &server->stranger_due_us))
+        if (server_may_warn(server, &server->stranger_due_us))
             log_warn(server->log, "Dropped mail of %d, which is no other member", message->server_id);
         return MAIL_CHANGED;
     }
     if (message->curr_term > server->current_term && message->curr_term - server->current_term > TERM_LEAP_MAX) {
-        if (may_warn(server, &server->leap_due_us))
+        if (server_may_warn(server, &server->leap_due_us))
             log_warn(server->log, "Dropped %s of %d: its term %" PRIu64 " is out of reach",
                      message_type_name(message->type_of_message), message->server_id, message->curr_term);
         return MAIL_CHANGED;
@@ -383,7 +381,7 @@ static void note_saved(struct server *server)
 {
     const struct letter *letter = server->letter;
     raft_log_saved(&server->raft_log, letter->number, &letter->place);
-    server->unsaved_since_us = letter->number == server->raft_log.saved_number ? CLOCK_NEVER : server->now_us;
+    server->unsaved_since_us = raft_log_is_saved(&server->raft_log, letter) ? CLOCK_NEVER : server->now_us;
     if (server->role == LEADER)
         replication_count(server);
     else
@@ -444,16 +442,17 @@ static enum mail open_letter(struct server *server)
     return MAIL_CHANGED;
 }
 
-#define PENDING_BYTES_MAX (8 * 1024 * 1024) /* of proposals that are not committed: with more, no client adds to them */
+#define AHEAD_BYTES_MAX (8 * 1024 * 1024) /* of proposals that are not committed, and of entries that are not durable */
 
-/* While a new term or vote is not durable only the disk, a stop and the passing of time are taken. Where disk or
- * followers are slower than the clients, those wait. */
+/* While a new term or vote is not durable only the disk, a stop and the passing of time are taken. Where our own disk or
+ * the followers are slower than the clients, those wait: what is not durable stays in memory beside the cache. */
 static enum lane lanes_open(const struct server *server)
 {
+    const struct raft_log *log = &server->raft_log;
     if (server->waiting)
         return LANE_CONTROL;
-    bool full = server->pending_bytes > PENDING_BYTES_MAX && server->role == LEADER;
-    return full ? LANE_INNER : LANE_CLIENTS;
+    bool full = server->pending_bytes > AHEAD_BYTES_MAX || log->window_bytes > log->cache_bytes + AHEAD_BYTES_MAX;
+    return full && server->role == LEADER ? LANE_INNER : LANE_CLIENTS;
 }
 
 void server_flush(struct server *server)

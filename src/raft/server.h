@@ -77,7 +77,7 @@ struct peer {
 struct pending {
     raft_index index;
     raft_term term; /* of the entry: where another stands in its place, it was never executed */
-    size_t bytes;   /* of its command */
+    size_t bytes;   /* what it takes of memory and log */
     struct proposer proposer;
 };
 
@@ -130,7 +130,9 @@ struct server {
     size_t machine_bytes;       /* what its state takes */
     struct pending *pending;    /* a ring, by index */
     size_t pending_first, pending_count, pending_room;
-    size_t pending_bytes;       /* of their commands */
+    size_t pending_bytes;       /* what they take of memory and log */
+    uint8_t random[4096];       /* drawn ahead, for commands; random_left of its first bytes are unused */
+    size_t random_left;
     int64_t unsaved_since_us;   /* since when the scribe owes us an answer about entries; CLOCK_NEVER: it does not */
     int64_t now_us;             /* the time of the last take */
     int64_t heard_us;           /* when leader_id last spoke to us */
@@ -148,7 +150,8 @@ struct server {
     struct letter *letter;  /* kept: goes back on the pile; otherwise freed at the next take */
     const struct message *message;
     int64_t stranger_due_us; /* when the next line about mail of no member may come */
-    int64_t leap_due_us;     /* and about a term that is out of reach */
+    int64_t leap_due_us;     /* about a term that is out of reach */
+    int64_t nonsense_due_us; /* and about what its sender should not have said */
 
     /* The closed-connection hint (timer.c). */
     bool leader_silent;         /* the leader's connection closed and it has not spoken since: it counts as not heard */
@@ -171,7 +174,6 @@ struct server {
     int64_t heartbeat_due_us;
     uint64_t heartbeat_round;   /* numbers the rounds of heartbeats, from 1 in each term */
     int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT */
-    int64_t complaint_due_us;   /* when the next line about an answer that makes no sense may come */
 
     /* Stopping. */
     bool stop_asked;            /* a leader that hands over goes on until stop_deadline_us or until it hears the next */
@@ -234,6 +236,10 @@ void server_flush(struct server *server);
 
 /* Ends the node's work: it must not go on. The first reason counts. */
 void server_fail(struct server *server, const struct mailraft_error *err);
+
+/* Whether a warning about what others send may be told now. Its next one is a second away: nobody fills our log from
+ * outside. due_us: the server's, for warnings of one kind. */
+bool server_may_warn(const struct server *server, int64_t *due_us);
 
 /* Whether a message came from the process that we know under its sender's id, and not from an earlier one. */
 bool server_is_present(const struct server *server);

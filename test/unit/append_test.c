@@ -486,6 +486,7 @@ Test(append, a_leader_that_contradicts_itself_is_refused)
 static void expect_unsound(struct sim *sim, struct message message, struct batch *entries)
 {
     sim_log_clear(sim, 1);
+    stage_server(sim)->nonsense_due_us = 0; /* a line may come, though the last one came lately */
     stage_append(sim, message, entries);
     cr_assert(sim_log_has(sim, 1, "Refused REQUEST_APPEND_ENTRIES of 2: its entry "));
     cr_assert_str_eq(stage_log(sim), LOG);
