@@ -244,15 +244,18 @@ static bool run_node(struct node *node, struct mailraft_error *err)
 }
 
 /* Runs the node with what it serves. */
-static bool run_service(struct config *config, struct log *log, struct mailraft_error *err)
+/* *stuck: a thread was left behind, and may still use the service and the log. */
+static bool run_service(struct config *config, struct log *log, bool *stuck, struct mailraft_error *err)
 {
     struct service *service = service_new();
     config->node.machine = service_machine(service);
     struct node *node = node_new(&config->node, log);
     bool good = service_start(service, node, log, err) && run_node(node, err);
     service_stop(service);
+    *stuck = node_is_stuck(node);
     node_free(node);
-    service_free(service);
+    if (!*stuck)
+        service_free(service);
     return good;
 }
 
@@ -262,9 +265,13 @@ static bool run(struct config *config, struct mailraft_error *err)
     if (log == NULL)
         return false;
     aborting_log = log;
-    bool good = run_service(config, log, err);
+    bool stuck;
+    bool good = run_service(config, log, &stuck, err);
     sigaction(SIGABRT, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
-    log_close(log);
+    if (stuck)
+        log_drain(log);
+    else
+        log_close(log);
     return good;
 }
 

@@ -33,6 +33,7 @@ enum letter_kind {
     LETTER_STORAGE_FAILED, /* error: the node must stop; from: the scribe or the log reader, which does nothing more */
     LETTER_SCRIBE_ENDED,   /* its last letter: it can be joined without waiting */
     LETTER_LOG_READER_ENDED, /* the same of the log reader */
+    LETTER_APPLIER_ENDED,    /* and of the applier */
     /* to the server, in the inner lane */
     LETTER_MESSAGE,      /* message, over link, with entries where it has any */
     LETTER_CONNECTED,    /* a peer opened link to us; hello: what it said of itself */
@@ -54,7 +55,7 @@ enum letter_kind {
     LETTER_FILE_MAKER_ENDED, /* the helper's last letter: it can be joined without waiting */
     /* to the log reader, in the control lane */
     LETTER_READ_ENTRIES, /* range: where they are; place.first and place.last are those that are wanted */
-    /* to the applier, in the control lane */
+    /* to the applier, in the inner lane (in the control lane: NO_MORE) */
     LETTER_APPLY, /* entries, and for which of them somebody waits */
     /* to whoever proposed, in the inner lane */
     LETTER_REPLY, /* reply, to what carried this number */

@@ -16,6 +16,7 @@ struct applier {
     /* Its own thread's. */
     raft_index applied_index;
     int64_t wall_offset_us;
+    bool ends; /* it was told to */
     struct mailraft_standing standing;
     struct mailraft_entry *entries; /* the batch as the machine sees it; room for `room` */
     struct mailraft_buffer *replies;
@@ -95,21 +96,57 @@ static void say_applied(struct applier *applier, size_t entry_bytes)
     pile_put(applier->answers, LANE_INNER, letter);
 }
 
+/* The next letter that is there; NULL for none, and when it was told to end: that goes before all batches. */
+static struct letter *try_next(struct applier *applier)
+{
+    int64_t now_us;
+    struct letter *end = pile_try(applier->pile, LANE_CONTROL, &now_us);
+    if (end == NULL)
+        return pile_try(applier->pile, LANE_INNER, &now_us);
+    letter_free(end);
+    applier->ends = true;
+    return NULL;
+}
+
+static struct letter *await_next(struct applier *applier)
+{
+    int64_t now_us;
+    struct letter *letter = pile_take(applier->pile, LANE_INNER, CLOCK_NEVER, &now_us);
+    if (letter->kind == LETTER_APPLY)
+        return letter;
+    letter_free(letter);
+    applier->ends = true;
+    return NULL;
+}
+
+/* What it will not apply any more has been committed, and others may answer for it. */
+static void give_up(const struct letter *letter)
+{
+    for (size_t i = 0; i < letter->wait_count; i++)
+        applier_reply(&letter->waits[i].proposer, OUTCOME_UNCERTAIN, letter->waits[i].index, NO_ONE, NULL);
+}
+
 static void applier_main(void *context)
 {
     struct applier *applier = context;
     struct letter *letter;
     int64_t now_us;
 
-    while ((letter = pile_take(applier->pile, LANE_CONTROL, CLOCK_NEVER, &now_us)) != NULL) {
+    while (!applier->ends) {
         size_t entry_bytes = 0;
-        for (; letter != NULL; letter = pile_try(applier->pile, LANE_CONTROL, &now_us)) {
+        for (letter = await_next(applier); letter != NULL; letter = try_next(applier)) {
             apply(applier, letter);
             entry_bytes += letter->entries->bytes;
             letter_free(letter);
         }
-        say_applied(applier, entry_bytes);
+        if (entry_bytes > 0)
+            say_applied(applier, entry_bytes);
     }
+    while ((letter = pile_try(applier->pile, LANE_INNER, &now_us)) != NULL) {
+        give_up(letter);
+        letter_free(letter);
+    }
+    pile_put(applier->answers, LANE_CONTROL, letter_new(LETTER_APPLIER_ENDED));
 }
 
 static void applier_free(struct applier *applier)
@@ -141,16 +178,22 @@ void applier_apply(struct applier *applier, struct batch *entries, struct wait *
     letter->entries = entries;
     letter->waits = waits;
     letter->wait_count = wait_count;
-    pile_put(applier->pile, LANE_CONTROL, letter);
+    pile_put(applier->pile, LANE_INNER, letter);
 }
 
 void applier_close(struct applier *applier)
 {
-    pile_close(applier->pile);
+    pile_put(applier->pile, LANE_CONTROL, letter_new(LETTER_NO_MORE));
 }
 
 void applier_join(struct applier *applier)
 {
     thread_join(&applier->thread);
     applier_free(applier);
+}
+
+void applier_abandon(struct applier *applier)
+{
+    thread_abandon(&applier->thread);
+    /* The struct and its pile stay for good: the thread may come back from the machine and use them. */
 }

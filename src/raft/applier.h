@@ -3,7 +3,8 @@
  * Threads:   any thread puts letters on its pile; its own calls the machine.
  * Letters:   LETTER_APPLY: it applies the entries, which follow those before, answers whoever waits for one of them
  *            with LETTER_REPLY on that one's pile, and says LETTER_APPLIED to the server (inner lane), one for all that
- *            it found on its pile. The last, applied or not, before applier_join: nothing. */
+ *            it found on its pile.
+ *            Its last letter, after applier_close, is LETTER_APPLIER_ENDED (control lane). */
 #ifndef RAFT_APPLIER_H
 #define RAFT_APPLIER_H
 
@@ -21,8 +22,10 @@ struct applier *applier_start(const struct mailraft_machine *machine, struct pil
 /* Takes the batch and waits, which are in order of their index; waits: NULL where nobody waits. */
 void applier_apply(struct applier *applier, struct batch *entries, struct wait *waits, size_t wait_count);
 
-void applier_close(struct applier *applier); /* applies what is on its pile, and ends */
-void applier_join(struct applier *applier);  /* after applier_close: frees it */
+/* It ends with the batch that it is at: whoever waits for a later one learns that its outcome is uncertain. */
+void applier_close(struct applier *applier);
+void applier_join(struct applier *applier);    /* after LETTER_APPLIER_ENDED came: frees it */
+void applier_abandon(struct applier *applier); /* it is stuck in the machine: leave it, and what it uses, alone */
 
 /* An answer to a proposer; bytes are moved out of the buffer (NULL: none). Nothing where nobody waits. */
 void applier_reply(const struct proposer *proposer, enum outcome outcome, raft_index index, raft_id leader_id,

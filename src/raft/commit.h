@@ -8,7 +8,7 @@
 
 #include "raft/server.h"
 
-#define COMMIT_AHEAD_BYTES (4 * 1024 * 1024)
+#define COMMIT_AHEAD_BYTES (1024 * 1024)
 #define COMMIT_BATCH_BYTES (256 * 1024)
 
 /* Everything up to index, which the log has, is committed. Less than was known before changes nothing. */

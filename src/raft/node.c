@@ -19,8 +19,9 @@ struct node {
     struct applier *applier;
     struct mailbox *mailbox;
     bool scribe_ended;     /* it said its last word: it can be joined */
-    bool log_reader_ended; /* the same */
-    bool stuck;            /* one of them was abandoned in the disk, and still knows the pile */
+    bool log_reader_ended; /* the same; where it has not started, too */
+    bool applier_ended;
+    bool stuck;            /* one of them was abandoned, and still knows the pile */
     bool serving;          /* server is in use */
     struct server server;
 };
@@ -48,6 +49,11 @@ void node_propose(struct node *node, const void *request, size_t size, const str
     letter->credit = credit;
     letter->credit_bytes = size;
     pile_put(node->pile, LANE_CLIENTS, letter);
+}
+
+bool node_is_stuck(const struct node *node)
+{
+    return node->stuck;
 }
 
 const struct server *node_server(const struct node *node)
@@ -195,29 +201,24 @@ static bool serve(struct node *node, struct storage_opened *opened, struct mailr
     return err->class == NULL;
 }
 
-/* What the scribe and the log reader have left to say; the last letter of each tells that it can be joined. */
+/* What the threads have left to say; the last letter of each tells that it can be joined. */
 static void await_last_words(struct node *node, int64_t deadline_us)
 {
     int64_t now_us;
     struct letter *letter;
-    while ((!node->scribe_ended || !node->log_reader_ended) &&
+    while ((!node->scribe_ended || !node->log_reader_ended || !node->applier_ended) &&
            (letter = pile_take(node->pile, LANE_CONTROL, deadline_us, &now_us)) != NULL) {
         node->scribe_ended = node->scribe_ended || letter->kind == LETTER_SCRIBE_ENDED;
         node->log_reader_ended = node->log_reader_ended || letter->kind == LETTER_LOG_READER_ENDED;
+        node->applier_ended = node->applier_ended || letter->kind == LETTER_APPLIER_ENDED;
         letter_free(letter);
     }
 }
 
-/* Those that use the disk: one that is stuck there is not waited for. */
-static void stop_storage(struct node *node)
+/* One that is stuck, in the disk or in the state machine, is left behind. */
+static void leave_threads(struct node *node)
 {
-    scribe_close(node->scribe);
-    if (node->log_reader != NULL)
-        log_reader_close(node->log_reader);
-    else
-        node->log_reader_ended = true;
-    await_last_words(node, clock_now_us() + NODE_SCRIBE_WAIT_US);
-    node->stuck = !node->scribe_ended || !node->log_reader_ended;
+    node->stuck = !node->scribe_ended || !node->log_reader_ended || !node->applier_ended;
     if (node->scribe_ended)
         scribe_join(node->scribe);
     else
@@ -226,16 +227,12 @@ static void stop_storage(struct node *node)
         log_reader_join(node->log_reader);
     else if (node->log_reader != NULL)
         log_reader_abandon(node->log_reader);
+    if (node->applier != NULL && node->applier_ended)
+        applier_join(node->applier);
+    else if (node->applier != NULL)
+        applier_abandon(node->applier);
     node->scribe = NULL;
     node->log_reader = NULL;
-}
-
-static void stop_applier(struct node *node)
-{
-    if (node->applier == NULL)
-        return;
-    applier_close(node->applier);
-    applier_join(node->applier);
     node->applier = NULL;
 }
 
@@ -243,8 +240,15 @@ static void stop_threads(struct node *node)
 {
     if (node->mailbox != NULL)
         mailbox_stop(node->mailbox);
-    stop_storage(node);
-    stop_applier(node);
+    scribe_close(node->scribe);
+    node->log_reader_ended = node->log_reader == NULL;
+    node->applier_ended = node->applier == NULL;
+    if (node->log_reader != NULL)
+        log_reader_close(node->log_reader);
+    if (node->applier != NULL)
+        applier_close(node->applier);
+    await_last_words(node, clock_now_us() + NODE_LAST_WORDS_US);
+    leave_threads(node);
     pile_close(node->pile);
 }
 

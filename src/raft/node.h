@@ -3,15 +3,15 @@
  *
  * Threads:   node_run from one thread, which is the server's from then on; node_stop from any.
  * Order:     the scribe opens the data folder before anything is said to others: then the mailbox binds, then
- *            server_run() runs. At the end every pile is closed, every thread joined, every pile freed; only a scribe
- *            that is stuck in the disk is not waited for (NODE_SCRIBE_WAIT_US). */
+ *            server_run() runs. At the end every pile is closed, every thread joined, every pile freed; only a thread
+ *            that is stuck in the disk or in the state machine is not waited for (NODE_LAST_WORDS_US). */
 #ifndef RAFT_NODE_H
 #define RAFT_NODE_H
 
 #include "base/disk.h"
 #include "mail/mailbox.h"
 
-#define NODE_SCRIBE_WAIT_US 150000
+#define NODE_LAST_WORDS_US 150000
 
 struct node_config {
     raft_id id;
@@ -53,6 +53,9 @@ void node_propose(struct node *node, const void *request, size_t size, const str
 
 void node_stop(struct node *node);                   /* hands leadership over, then stops; twice: stops at once */
 const struct server *node_server(const struct node *node); /* to look at from the same thread (or the simulator) */
+/* Once node_run has returned: whether it left a thread behind, which may still use the log, the machine and the piles of
+ * proposers. They must last as long as the process then. */
+bool node_is_stuck(const struct node *node);
 void node_free(struct node *node);
 
 #endif

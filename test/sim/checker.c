@@ -246,8 +246,8 @@ void check_answer_arrived(struct machine *machine, raft_id from)
 static int64_t ending_us(const struct machine *machine)
 {
     if (machine->ghost.stop_asked)
-        return HAND_OVER_US + NODE_SCRIBE_WAIT_US;
-    return machine->disk.failed ? NODE_SCRIBE_WAIT_US : 0;
+        return HAND_OVER_US + NODE_LAST_WORDS_US;
+    return machine->disk.failed ? NODE_LAST_WORDS_US : 0;
 }
 
 static void check_quorum_of(const struct sim *sim, const struct machine *machine)

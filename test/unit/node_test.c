@@ -1,4 +1,6 @@
 /* A node as a whole: how it starts, and how it ends. */
+#include "base/clock.h"
+#include "base/thread.h"
 #include "stage.h"
 
 #include <stdio.h>
@@ -135,5 +137,37 @@ Test(node, a_clean_stop_leaves_nothing_behind)
     sim_settle(sim);
     cr_assert_not(sim_lives(sim, 1));
     cr_assert(sim_log_has(sim, 1, "Stopped\n"));
+    stage_close(sim);
+}
+
+/* ---- A state machine that is stuck ---- */
+
+static void apply_for_ever(void *context, const struct mailraft_entry *entries, size_t count,
+                           struct mailraft_standing *standing)
+{
+    struct mutex mutex;
+    struct wake wake;
+    (void)context, (void)entries, (void)count, (void)standing;
+    mutex_init(&mutex);
+    wake_init(&wake);
+    mutex_lock(&mutex);
+    for (;;)
+        wake_wait_until(&wake, &mutex, CLOCK_NEVER);
+}
+
+Test(node, a_machine_that_is_stuck_does_not_hold_up_the_stop)
+{
+    static const struct mailraft_machine STUCK = {.apply = apply_for_ever};
+    static struct node_config config;
+    sim_configure(&config, 1, 1);
+    config.machine = &STUCK;
+    struct sim *sim = stage_open_with(&config);
+    cr_assert(sim_run_until_leader(sim, 1000 * US));
+    sim_run_us(sim, 10 * US);
+    cr_assert_eq(stage_server(sim)->applied_index, 0);
+    sim_stop(sim, 1);
+    sim_run_us(sim, NODE_LAST_WORDS_US + 10 * US);
+    cr_assert_not(sim_lives(sim, 1));
+    cr_assert(sim_ended_well(sim, 1, NULL));
     stage_close(sim);
 }
