@@ -150,6 +150,14 @@ void batch_add(struct batch *batch, struct entry *entry)
     batch->bytes += entry->size;
 }
 
+void batch_move(struct batch *batch, struct batch *behind)
+{
+    for (size_t i = 0; i < behind->count; i++)
+        batch_add(batch, behind->list[i]);
+    behind->count = 0; /* the references have moved */
+    behind->bytes = 0;
+}
+
 static bool follows(const struct batch *batch, const struct entry *entry, struct mailraft_error *err)
 {
     if (batch->count == 0)

@@ -74,6 +74,7 @@ struct batch {
 struct batch *batch_new(void);
 void batch_free(struct batch *batch);                       /* drops its references; NULL is fine */
 void batch_add(struct batch *batch, struct entry *entry);   /* takes the caller's reference */
+void batch_move(struct batch *batch, struct batch *behind); /* empties one that continues it into it */
 
 /* The entries that `size` bytes hold, one after the other; they must follow one another. NULL and PROTOCOL_ERROR
  * otherwise. An empty batch for no bytes. */

@@ -36,8 +36,8 @@ static bool add_entries(struct batch *entries, const struct frame_head *head, co
     }
     raft_index expected = entries->count > 0 ? entries->list[entries->count - 1]->index + 1 : head->first;
     bool follows = added->count == head->count && (added->count == 0 || added->list[0]->index == expected);
-    for (size_t i = 0; follows && i < added->count; i++)
-        batch_add(entries, entry_hold(added->list[i]));
+    if (follows)
+        batch_move(entries, added);
     batch_free(added);
     return follows ||
            error_raise(err, &DAMAGED_ERROR, "the frame %" PRIu64 " does not hold what its head tells", head->number);

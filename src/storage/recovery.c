@@ -437,14 +437,6 @@ static bool read_run(struct recovery *recovery, const struct run *run, struct ba
     return batch->count == run->last - run->first + 1 || refuse_changed(recovery, run->offset, err);
 }
 
-/* The entries of one batch behind those of another, whose end they continue; frees the first. */
-static void join(struct batch *batch, struct batch *behind)
-{
-    for (size_t i = 0; behind != NULL && i < behind->count; i++)
-        batch_add(batch, entry_hold(behind->list[i]));
-    batch_free(behind);
-}
-
 /* Lets the oldest go that are beyond the limit, all but the last. */
 static void trim(struct batch *batch, size_t bytes_max)
 {
@@ -457,25 +449,40 @@ static void trim(struct batch *batch, size_t bytes_max)
     memmove(batch->list, batch->list + drop, batch->count * sizeof *batch->list);
 }
 
-/* Only now it is known which they are. The runs are read backwards, until the cache is full. */
+/* Reads runs, the last one first, until the cache is full: each into a batch of its own, at its place among the runs.
+ * *first: the oldest that was read. There is one at least. */
+static bool read_newest_runs(struct recovery *recovery, struct batch **batches, size_t *first,
+                             struct mailraft_error *err)
+{
+    const struct catalog *catalog = &recovery->opened->catalog;
+    size_t bytes = 0;
+    *first = catalog->count;
+    do {
+        struct batch *batch = batches[--*first] = batch_new();
+        if (!read_run(recovery, &catalog->list[*first], batch, err))
+            return false;
+        bytes += batch->bytes;
+    } while (*first > 0 && bytes < recovery->config->cache_bytes);
+    return true;
+}
+
+/* Only now it is known which they are. */
 static bool read_tail(struct recovery *recovery, struct mailraft_error *err)
 {
-    struct storage_opened *opened = recovery->opened;
-    size_t cache_bytes = recovery->config->cache_bytes;
-    for (size_t left = opened->catalog.count; left > 0; left--) {
-        if (opened->tail != NULL && opened->tail->bytes >= cache_bytes)
-            break;
-        struct batch *batch = batch_new();
-        if (!read_run(recovery, &opened->catalog.list[left - 1], batch, err)) {
-            batch_free(batch);
-            return false;
-        }
-        join(batch, opened->tail);
-        opened->tail = batch;
+    size_t count = recovery->opened->catalog.count, first;
+    if (count == 0)
+        return true;
+    struct batch **batches = memory_new(count * sizeof *batches), *tail = batch_new();
+    bool good = read_newest_runs(recovery, batches, &first, err);
+    for (size_t i = first; i < count; i++) {
+        if (good)
+            batch_move(tail, batches[i]);
+        batch_free(batches[i]);
     }
-    if (opened->tail != NULL)
-        trim(opened->tail, cache_bytes);
-    return true;
+    memory_free(batches);
+    trim(tail, recovery->config->cache_bytes);
+    recovery->opened->tail = tail;
+    return good;
 }
 
 /* ---- Making it last ---- */

@@ -190,9 +190,7 @@ static void gather_letter(struct gathered *gathered, struct letter *wish)
         wish->entries = NULL;
         return;
     }
-    for (size_t i = 0; i < entries->count; i++)
-        batch_add(gathered->entries, entries->list[i]);
-    entries->count = 0; /* the references have moved */
+    batch_move(gathered->entries, entries);
 }
 
 /* Whether its entries come right behind those gathered. One that truncates begins a frame of its own. */

@@ -305,6 +305,31 @@ Test(batch, it_takes_the_reference_of_what_is_added_and_drops_it_in_the_end)
     entry_drop(entry);
 }
 
+Test(batch, what_continues_it_is_moved_into_it_with_its_references)
+{
+    struct batch *batch = batch_new(), *behind = batch_new(), *none = batch_new();
+    struct entry *entries[5];
+    size_t bytes = 0;
+    for (raft_index index = 1; index <= 5; index++) {
+        struct entry *entry = entries[index - 1] = command(1, index);
+        batch_add(index <= 2 ? batch : behind, entry);
+        bytes += entry->size;
+    }
+    batch_move(batch, none);
+    batch_move(batch, behind);
+    cr_assert_eq(behind->count, 0);
+    cr_assert_eq(behind->bytes, 0);
+    batch_free(behind);
+    batch_free(none);
+    cr_assert_eq(batch->count, 5);
+    cr_assert_eq(batch->bytes, bytes);
+    for (size_t i = 0; i < 5; i++) {
+        cr_assert_eq(batch->list[i], entries[i]);
+        cr_assert_eq(entries[i]->references, 1);
+    }
+    batch_free(batch);
+}
+
 /* Some entries, as they stand one behind the other in a frame. */
 struct row {
     uint8_t bytes[500];

@@ -394,6 +394,37 @@ Test(recovery, the_tail_holds_as_many_of_the_newest_entries_as_the_cache_has_byt
     sim_free(sim);
 }
 
+/* Each frame replaces the last entry of the one before it, and so begins a run of its own. Eight fill a file. */
+Test(recovery, the_tail_of_many_runs_is_whole_and_no_run_is_read_in_vain)
+{
+    enum { COUNT = 15 };
+    struct frame frames[COUNT];
+    struct sim *sim = machine(0);
+    char all[400] = "";
+    size_t length = 0;
+    for (raft_index i = 0; i < COUNT; i++) {
+        frames[i] = (struct frame){.first = 2 * i + 1, .last = 2 * i + 3, .term = i + 1, .payload_size = 60};
+        for (raft_index index = 2 * i + 1; index <= 2 * i + (i + 1 < COUNT ? 2 : 3); index++)
+            length += (size_t)snprintf(all + length, sizeof all - length, " %d@%d", (int)index, (int)i + 1);
+    }
+    cr_assert_eq(put_log(sim, frames, COUNT), 2);
+    uint64_t once = 2 * (FILE_BYTES - SEGMENT_DATA_OFFSET), renewed = FRAME_BORDER;
+    expect_found(sim, all + 1);
+    for (size_t kept = 1; kept <= 2 * COUNT + 1; kept++) {
+        struct life life = look_with(sim, kept * 100);
+        const char *from = all + strlen(all);
+        size_t runs = kept <= 3 ? 1 : 1 + (kept - 2) / 2, second_file = COUNT - 8; /* which is still in memory */
+        for (size_t i = 0; i < kept; i++)
+            while (*--from != ' ')
+                ;
+        cr_assert(life.good, "%s", life.err.message);
+        cr_assert_str_eq(life.entries, from + 1);
+        cr_assert_eq(life.bytes_read,
+                     once + renewed + (runs > second_file ? runs - second_file : 0) * FRAME_BORDER, "%zu", kept);
+    }
+    sim_free(sim);
+}
+
 /* ---- Damage ---- */
 
 static bool is_durable_part(const struct frame *frames, size_t count, uint64_t file, uint64_t offset)
