@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -9,16 +10,22 @@
 #include "base/thread.h"
 #include "storage/segment.h"
 
+struct kept {
+    struct run place;
+    struct batch *entries; /* all that the run's frames hold */
+};
+
 struct log_reader {
     char data_dir[DISK_PATH_MAX];
     struct pile *pile;    /* its own */
     struct pile *answers; /* the server's */
     struct thread thread;
 
-    /* Its thread's alone. The last run stays, for whoever gets it in portions; it never changes on the disk. */
+    /* Its thread's alone. */
     struct disk_file *file; /* that was read last; NULL: none */
-    struct run place;       /* of the entries; file: what is open */
-    struct batch *entries;  /* all that the run's frames hold; NULL: none */
+    uint64_t file_number;   /* its running number */
+    size_t kept_count;
+    struct kept kept[LOG_READER_RUNS_MAX]; /* the one used last first. What a run holds never changes on the disk */
 };
 
 /* ---- Parsing ---- */
@@ -57,13 +64,51 @@ static bool parse(struct batch *entries, const uint8_t *bytes, uint64_t size, ui
     return true;
 }
 
-/* ---- Reading ---- */
+/* ---- What stays ---- */
 
-static void forget_run(struct log_reader *reader)
+static void forget_last(struct log_reader *reader)
 {
-    batch_free(reader->entries);
-    reader->entries = NULL;
+    batch_free(reader->kept[--reader->kept_count].entries);
 }
+
+static size_t kept_bytes(const struct log_reader *reader)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < reader->kept_count; i++)
+        bytes += reader->kept[i].entries->bytes;
+    return bytes;
+}
+
+/* Lays it before all others, from where it stood among them. */
+static void put_first(struct log_reader *reader, struct kept kept, size_t stood)
+{
+    memmove(reader->kept + 1, reader->kept, stood * sizeof kept);
+    reader->kept[0] = kept;
+}
+
+static void keep(struct log_reader *reader, const struct run *place, struct batch *entries)
+{
+    if (reader->kept_count == LOG_READER_RUNS_MAX)
+        forget_last(reader);
+    put_first(reader, (struct kept){*place, entries}, reader->kept_count++);
+    while (reader->kept_count > 1 && kept_bytes(reader) > LOG_READER_BYTES_MAX)
+        forget_last(reader);
+}
+
+/* The entries of a run, when they are still there; NULL otherwise. */
+static struct batch *find_kept(struct log_reader *reader, const struct run *place)
+{
+    for (size_t i = 0; i < reader->kept_count; i++) {
+        const struct run *is = &reader->kept[i].place;
+        if (is->file == place->file && is->offset == place->offset && is->bytes == place->bytes) {
+            put_first(reader, reader->kept[i], i);
+            return reader->kept[0].entries;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Reading ---- */
 
 static void forget_file(struct log_reader *reader)
 {
@@ -73,57 +118,57 @@ static void forget_file(struct log_reader *reader)
 
 static bool open_file(struct log_reader *reader, uint64_t number, const char *path, struct mailraft_error *err)
 {
-    if (reader->file != NULL && reader->place.file == number)
+    if (reader->file != NULL && reader->file_number == number)
         return true;
     forget_file(reader);
+    reader->file_number = number;
     reader->file = disk_open(path, DISK_READ, err);
     return reader->file != NULL;
 }
 
-/* All of a run, however much of it is wanted. */
-static bool read_run(struct log_reader *reader, const struct run *place, const char *path, struct mailraft_error *err)
+/* All of a run, however much of it is wanted. It stays the reader's, and is kept. NULL: it failed. */
+static struct batch *read_run(struct log_reader *reader, const struct run *place, const char *path,
+                              struct mailraft_error *err)
 {
     uint64_t at;
     size_t got;
-    forget_run(reader);
     if (!open_file(reader, place->file, path, err))
-        return false;
-    reader->place = *place;
-    reader->entries = batch_new();
+        return NULL;
+    struct batch *entries = batch_new();
     uint8_t *bytes = memory_new((size_t)place->bytes); /* what a file that ends early lacks is zero, and no frame */
     bool good = disk_read(reader->file, place->offset, bytes, (size_t)place->bytes, &got, err);
     if (!good)
         error_prefix(err, "At offset %" PRIu64, place->offset);
-    else if (!(good = parse(reader->entries, bytes, place->bytes, &at, err)))
+    else if (!(good = parse(entries, bytes, place->bytes, &at, err)))
         error_prefix(err, "%s is damaged at offset %" PRIu64, path, place->offset + at);
     memory_free(bytes);
-    return good;
+    if (good)
+        keep(reader, place, entries);
+    else
+        batch_free(entries);
+    return good ? entries : NULL;
 }
 
-static bool has_run(const struct log_reader *reader, const struct run *place)
+static bool has_entries(const struct batch *entries, const struct run *wanted)
 {
-    return reader->entries != NULL && reader->place.file == place->file && reader->place.offset == place->offset &&
-           reader->place.bytes == place->bytes;
-}
-
-static bool has_entries(const struct log_reader *reader, const struct run *wanted)
-{
-    const struct batch *entries = reader->entries;
     return entries->count > 0 && entries->list[0]->index <= wanted->first && wanted->first <= wanted->last &&
            wanted->last <= entries->list[entries->count - 1]->index;
 }
 
-/* Reads where that is not what was read last. */
-static bool find_entries(struct log_reader *reader, const struct run *wanted, struct mailraft_error *err)
+/* All of the run that is wanted, read where it was not kept. NULL: it failed. */
+static const struct batch *find_entries(struct log_reader *reader, const struct run *wanted, struct mailraft_error *err)
 {
     char path[DISK_PATH_MAX];
     segment_path(reader->data_dir, wanted->file, path);
-    if (!has_run(reader, wanted) && !read_run(reader, wanted, path, err))
-        return false;
-    return has_entries(reader, wanted) ||
-           error_raise(err, &DAMAGED_ERROR,
-                       "%s is damaged at offset %" PRIu64 ": the entries %" PRIu64 " to %" PRIu64 " do not stand there",
-                       path, wanted->offset, wanted->first, wanted->last);
+    struct batch *entries = find_kept(reader, wanted);
+    if (entries == NULL)
+        entries = read_run(reader, wanted, path, err);
+    if (entries == NULL || has_entries(entries, wanted))
+        return entries;
+    error_raise(err, &DAMAGED_ERROR,
+                "%s is damaged at offset %" PRIu64 ": the entries %" PRIu64 " to %" PRIu64 " do not stand there", path,
+                wanted->offset, wanted->first, wanted->last);
+    return NULL;
 }
 
 /* ---- Letters ---- */
@@ -143,11 +188,12 @@ static struct batch *portion(const struct batch *entries, const struct run *want
 static bool answer(struct log_reader *reader, const struct letter *wish, struct mailraft_error *err)
 {
     const struct run *wanted = &wish->range.place;
-    if (!find_entries(reader, wanted, err))
+    const struct batch *entries = find_entries(reader, wanted, err);
+    if (entries == NULL)
         return false;
     struct letter *letter = letter_new(LETTER_ENTRIES_READ);
     letter->number = wish->number;
-    letter->entries = portion(reader->entries, wanted, wish->range.bytes_max);
+    letter->entries = portion(entries, wanted, wish->range.bytes_max);
     pile_put(reader->answers, LANE_INNER, letter);
     return true;
 }
@@ -175,7 +221,8 @@ static void log_reader_main(void *context)
         }
         letter_free(wish);
     }
-    forget_run(reader);
+    while (reader->kept_count > 0)
+        forget_last(reader);
     forget_file(reader);
     pile_put(reader->answers, LANE_CONTROL, letter_new(LETTER_LOG_READER_ENDED));
 }

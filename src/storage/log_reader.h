@@ -5,6 +5,9 @@
  *            What cannot be read, or is not what was written, is LETTER_STORAGE_FAILED in the control lane
  *            (STORAGE_ERROR, DAMAGED_ERROR), and the end of its work. Its last letter, after log_reader_close, is
  *            LETTER_LOG_READER_ENDED.
+ * Memory:    the runs it was asked for last stay, at most LOG_READER_RUNS_MAX of them with LOG_READER_BYTES_MAX of
+ *            entries, or the last one alone where that is larger: so several askers in turn, who each get a run in
+ *            portions, do not make it read a run anew for every portion.
  * Threads:   any asks; its own reads. */
 #ifndef STORAGE_LOG_READER_H
 #define STORAGE_LOG_READER_H
@@ -12,6 +15,9 @@
 #include "base/catalog.h"
 #include "base/disk.h"
 #include "base/pile.h"
+
+#define LOG_READER_RUNS_MAX  4
+#define LOG_READER_BYTES_MAX (8u * 1024 * 1024)
 
 struct log_reader;
 

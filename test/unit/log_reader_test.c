@@ -30,10 +30,10 @@ struct scene {
     bool abandons; /* what it uses stays behind */
 };
 
-static void make_file(uint64_t number, struct segment_header *header)
+static void make_file(uint64_t number, uint64_t bytes, struct segment_header *header)
 {
     struct mailraft_error err;
-    *header = (struct segment_header){.data_id = OURS, .number = number, .size = FILE_BYTES};
+    *header = (struct segment_header){.data_id = OURS, .number = number, .size = bytes};
     cr_assert(disk_make_folder(FOLDER "/log", &err), "%s", err.message);
     cr_assert(segment_make(FOLDER, header, &err), "%s", err.message);
 }
@@ -65,11 +65,11 @@ static void append_witness(struct scene *scene)
     cr_assert(appender_write_witness(&scene->appender, &err), "%s", err.message);
 }
 
-static void begin_second_file(struct scene *scene)
+static void begin_second_file(struct scene *scene, uint64_t bytes)
 {
     struct segment_header header;
     struct mailraft_error err;
-    make_file(2, &header);
+    make_file(2, bytes, &header);
     cr_assert(appender_begin_file(&scene->appender, FOLDER, &err), "%s", err.message);
 }
 
@@ -78,7 +78,7 @@ static void live(void *context)
     struct scene *scene = context;
     struct mailraft_error err;
     struct tail tail = {.offset = SEGMENT_DATA_OFFSET};
-    make_file(1, &tail.header);
+    make_file(1, FILE_BYTES, &tail.header);
     tail.file = disk_open(FIRST, DISK_OPEN, &err);
     appender_open(&scene->appender, &tail);
     catalog_init(&scene->catalog);
@@ -229,7 +229,7 @@ Test(log_reader, a_run_that_has_grown_is_read_again)
 
 static void read_two_files(struct scene *scene)
 {
-    begin_second_file(scene);
+    begin_second_file(scene, FILE_BYTES);
     append(scene, 10, 4, 3, 5000);
     ask(scene, 10, 13, ALL);
     expect_entries(scene, 10, 13, 3, 5000);
@@ -262,6 +262,61 @@ static void read_large(struct scene *scene)
 Test(log_reader, a_large_frame_is_read_once_for_all_its_portions)
 {
     sim_free(play(read_large).sim);
+}
+
+static void expect_disk_calls(struct scene *scene, raft_index index, size_t bytes, bool calls)
+{
+    uint64_t before = sim_disk_calls(scene->sim, 1);
+    ask(scene, index, index, ALL);
+    expect_entries(scene, index, index, 1, bytes);
+    cr_assert_eq(sim_disk_calls(scene->sim, 1) > before, calls, "%d", (int)index);
+}
+
+/* The entries 10 to 15 in runs of their own: they are too large to be joined. */
+static void append_large(struct scene *scene, size_t bytes)
+{
+    begin_second_file(scene, 7 * bytes);
+    for (raft_index index = 10; index < 16; index++)
+        append(scene, index, 1, 1, bytes);
+}
+
+static void read_in_turn(struct scene *scene)
+{
+    append_large(scene, 70000);
+    for (raft_index index = 10; index < 14; index++)
+        expect_disk_calls(scene, index, 70000, true);
+    for (raft_index index = 10; index < 14; index++)
+        expect_disk_calls(scene, index, 70000, false);
+    expect_disk_calls(scene, 10, 70000, false);
+    expect_disk_calls(scene, 14, 70000, true); /* in the place of 11, which was not used for longest */
+    expect_disk_calls(scene, 10, 70000, false);
+    expect_disk_calls(scene, 12, 70000, false);
+    expect_disk_calls(scene, 13, 70000, false);
+    expect_disk_calls(scene, 11, 70000, true);
+    end(scene);
+}
+
+Test(log_reader, askers_in_turn_find_the_runs_that_were_used_last)
+{
+    sim_free(play(read_in_turn).sim);
+}
+
+static void read_much_in_turn(struct scene *scene)
+{
+    append_large(scene, LOG_READER_BYTES_MAX / 2);
+    for (int i = 0; i < 2; i++) {
+        expect_disk_calls(scene, 10, LOG_READER_BYTES_MAX / 2, i == 0);
+        expect_disk_calls(scene, 11, LOG_READER_BYTES_MAX / 2, i == 0);
+    }
+    expect_disk_calls(scene, 1, 100, true);
+    expect_disk_calls(scene, 11, LOG_READER_BYTES_MAX / 2, false);
+    expect_disk_calls(scene, 10, LOG_READER_BYTES_MAX / 2, true);
+    end(scene);
+}
+
+Test(log_reader, what_it_keeps_has_an_end)
+{
+    sim_free(play(read_much_in_turn).sim);
 }
 
 static void ask_and_close(struct scene *scene)
@@ -392,7 +447,7 @@ Test(log_reader, entries_that_do_not_stand_in_the_run_are_told)
 
 static void read_a_missing_file(struct scene *scene)
 {
-    begin_second_file(scene);
+    begin_second_file(scene, FILE_BYTES);
     append(scene, 10, 1, 1, 100);
     sim_disk_remove(scene->sim, 1, SECOND);
     ask(scene, 10, 10, ALL);
