@@ -102,12 +102,13 @@ bool durable_holds(const struct machine *machine, const struct known *known)
     return durable_at(machine, known->index) == known;
 }
 
-/* Entries from index on are replaced. */
-static void durable_cut(struct machine *machine, raft_index index)
+/* Entries from index on are replaced. What was cut off when it was first read may have been committed since, where a
+ * later leader still had it. */
+static void durable_cut(struct machine *machine, raft_index index, uint64_t frame)
 {
     struct durable_log *log = &machine->ghost.log;
 
-    if (index <= log->last_index && check_is_chosen(the_sim, log->list[index]))
+    if (frame > log->frame_known && check_is_chosen(the_sim, log->list[index]))
         sim_fail("%d cuts off entry %" PRIu64 " of term %" PRIu64 ", which is committed", machine->id, index,
                  log->list[index]->term);
     log->last_index = index - 1;
@@ -204,7 +205,7 @@ static bool take_frame(struct machine *machine, const char *path, uint64_t offse
     if (whole) {
         check_frame(machine, frame);
         if (frame->count > 0 && frame->first <= machine->ghost.log.last_index)
-            durable_cut(machine, frame->first);
+            durable_cut(machine, frame->first, frame->number);
         for (uint32_t i = 0; i < frame->count; i++)
             at += take_entry(machine, frame->first + i, body + at, frame->length - at);
         machine->ghost.log.frame = frame->number;
@@ -299,10 +300,12 @@ void durable_read_again(struct machine *machine)
     char path[FILE_PATH_MAX];
 
     log->file = log->offset = log->salt = log->frame = log->last_index = 0;
+    log->frame_known = frame;
     for (uint64_t i = first_file(machine); i > 0 && name_lookup_synced(&machine->disk, file_path(machine, i, path));
          i++)
         if (read_header(machine, path, &number, &salt) && number == i)
             read_file(machine, i, salt, DATA_OFFSET, true);
+    log->frame_known = 0;
     if (machine->disk.damaged)
         return;
     if (log->frame < frame || (log->frame == frame && durable_at(machine, log->last_index) != last))

@@ -163,6 +163,7 @@ struct durable_log {
     raft_index last_index;
     uint64_t file, salt, offset; /* behind the newest frame; 0: there is none */
     uint64_t frame;              /* its number */
+    uint64_t frame_known;        /* while it is read again: up to this frame it was read before. Otherwise 0 */
 };
 
 struct ghost {

@@ -56,3 +56,13 @@ Test(swarm, leaders_that_die_again_and_again_are_replaced)
     cr_assert_geq(result.elections, 200);
     cr_assert_lt(result.simulated_us / 200, 1000000, "an election a second at the least");
 }
+
+/* Each of them has failed once. */
+Test(swarm, seeds_that_have_failed_pass)
+{
+    static const uint64_t SEEDS[] = {
+        5943, /* an entry is cut off, comes back with a later leader, and is committed then: the paper's Figure 8 */
+    };
+    for (size_t i = 0; i < sizeof SEEDS / sizeof *SEEDS; i++)
+        swarm_run(SEEDS[i], NULL);
+}
