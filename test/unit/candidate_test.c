@@ -172,6 +172,32 @@ Test(candidate, follows_a_leader_of_its_term_keeps_its_vote_and_answers_that_app
     stage_close(sim);
 }
 
+Test(candidate, stands_on_when_late_entries_of_a_leader_come_whose_connection_closed)
+{
+    struct sim *sim = stage_open(3);
+    stage_meet_all(sim);
+    stage_follower(sim);
+    sim_close_peer(sim, 1, 2);
+    stage_pre_candidate(sim);
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), stage_terms(1, "1"));
+    cr_assert_eq(stage_server(sim)->role, CANDIDATE);
+    stage_expect_silence(sim);
+    stage_deliver(sim, REQUEST_APPEND_ENTRIES, 2, 1); /* over a new connection: it lives */
+    cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+    stage_close(sim);
+}
+
+Test(candidate, takes_entries_of_a_leader_that_never_closed_its_connection)
+{
+    struct sim *sim = stage_open(3);
+    stage_follower(sim);
+    stage_pre_candidate(sim); /* the timeout has passed */
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), stage_terms(1, "1"));
+    cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+    cr_assert_str_eq(stage_log(sim), "1");
+    stage_close(sim);
+}
+
 Test(candidate, refuses_an_append_of_an_older_term)
 {
     struct sim *sim = stage_open(3);

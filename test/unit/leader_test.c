@@ -371,6 +371,27 @@ Test(leader, chooses_the_most_up_to_date_to_take_over)
     stage_close(sim);
 }
 
+Test(leader, chooses_another_successor_when_the_first_one_is_gone)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    stage_propose_line(sim, 1, "add 1");
+    stage_propose_line(sim, 2, "add 1");
+    stage_acknowledge(sim, 2, 1, 2); /* it is ahead of the other */
+    answer_heartbeat(sim, 2, 1);
+    answer_heartbeat(sim, 3, 1);
+    sim_stop(sim, 1);
+    sim_settle(sim);
+    sim_forget_sent(sim, 1);
+    stage_acknowledge(sim, 3, 1, 3);
+    cr_assert_not(sim_log_has(sim, 1, "Handing over"), "member 2 is to have the whole log first");
+    sim_close_peer(sim, 1, 2);
+    answer_heartbeat(sim, 3, 1);
+    cr_assert_eq(stage_expect(sim, 3, TIMEOUT_NOW).curr_term, 1);
+    cr_assert(sim_log_has(sim, 1, "Handing over to 3"));
+    stage_close(sim);
+}
+
 Test(leader, does_not_hand_over_to_one_whose_votes_do_not_count)
 {
     struct sim *sim = stage_open(3);
@@ -410,6 +431,21 @@ Test(leader, whose_disk_does_not_answer_gives_leadership_up)
     }
     cr_assert_eq(stage_server(sim)->role, FOLLOWER);
     cr_assert(sim_log_has(sim, 1, "STATE: LEADER -> FOLLOWER cause=\"the disk has not answered for 1000 ms\""));
+    stage_close(sim);
+}
+
+Test(leader, whose_disk_does_not_answer_tells_its_clients_that_it_knows_of_no_outcome)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_disk_hang(sim, 1, true);
+    stage_propose_line(sim, 7, "add 1");
+    while (stage_server(sim)->role == LEADER) {
+        cr_assert_str_eq(stage_reply(sim), "");
+        answer_all(sim);
+        sim_run_us(sim, 50 * US);
+    }
+    cr_assert_str_eq(stage_reply(sim), "7 UNCERTAIN 2", "though it never stands again");
     stage_close(sim);
 }
 

@@ -594,6 +594,23 @@ Test(membership, what_the_old_folder_had_acknowledged_does_not_count_for_the_new
     stage_close(sim);
 }
 
+/* Neither when no CONFIG has listed the old one: the new one is listed, and has nothing yet. */
+Test(membership, nor_does_what_a_folder_that_was_never_listed_had_acknowledged)
+{
+    struct sim *sim = stage_open(3);
+    follow_with(sim, 0x6);
+    commit(sim, 1);
+    stage_elect(sim);
+    stage_propose_line(sim, 1, "add 1");
+    stage_acknowledge(sim, 3, 2, 3);
+    cr_assert_eq(stage_server(sim)->commit_index, 1);
+    come_back_empty(sim, 3, false);
+    stage_acknowledge(sim, 2, 2, 2); /* the no-op: members may be listed now */
+    expect_listed(sim, 3, true);
+    cr_assert_eq(stage_server(sim)->commit_index, 2);
+    stage_close(sim);
+}
+
 /* ---- "birth": "all" ---- */
 
 Test(membership, a_birth_of_all_asks_for_every_members_vote)

@@ -90,6 +90,18 @@ Test(peers, entries_leave_as_soon_as_a_follower_is_reached)
     stage_close(sim);
 }
 
+Test(peers, what_a_folder_has_acknowledged_is_forgotten_with_it)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    sim_connect_peer(sim, 1, 3, 99, 1); /* a new process, with the same folder */
+    cr_assert_eq(peer_of(sim, 3)->progress.match_index, 1);
+    sim_introduction(sim, 1, 3)->data_id.bytes[1] = 7;
+    sim_connect_peer(sim, 1, 3, 100, 1);
+    cr_assert_eq(peer_of(sim, 3)->progress.match_index, 0);
+    stage_close(sim);
+}
+
 /* Its entry was acknowledged by a folder that is not listed: with the one that is, it counts. */
 Test(peers, a_connection_may_make_acknowledgements_count)
 {

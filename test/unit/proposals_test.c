@@ -101,6 +101,32 @@ Test(proposals, the_machine_prepares_what_is_logged)
     stage_close(sim);
 }
 
+static uint8_t drawn[300][MAILRAFT_RANDOM_BYTES];
+static size_t draws;
+
+static bool prepare_nothing(void *context, const struct mailraft_proposal *proposal, struct mailraft_buffer *command)
+{
+    (void)context;
+    (void)command;
+    memcpy(drawn[draws++], proposal->random, MAILRAFT_RANDOM_BYTES);
+    return false;
+}
+
+Test(proposals, each_has_random_bytes_of_its_own)
+{
+    static struct mailraft_machine machine;
+    struct sim *sim = open_leader();
+    machine = *stage_server(sim)->config.machine;
+    machine.prepare = prepare_nothing;
+    stage_server(sim)->config.machine = &machine;
+    while (draws < 300) /* more than are drawn ahead, twice */
+        stage_propose_line(sim, draws, "");
+    for (size_t i = 0; i < draws; i++)
+        for (size_t j = 0; j < i; j++)
+            cr_assert_arr_neq(drawn[i], drawn[j], MAILRAFT_RANDOM_BYTES, "%d and %d have the same", (int)j, (int)i);
+    stage_close(sim);
+}
+
 /* ---- Where nobody leads ---- */
 
 Test(proposals, a_node_that_does_not_lead_says_who_does)
@@ -129,28 +155,11 @@ Test(proposals, a_leader_without_a_machine_logs_nothing)
 
 /* ---- Too large ---- */
 
-static bool prepare_as_it_is(void *context, const struct mailraft_proposal *proposal, struct mailraft_buffer *command)
-{
-    (void)context;
-    mailraft_buffer_put(command, proposal->request, proposal->size);
-    return true;
-}
-
-static void apply_nothing(void *context, const struct mailraft_entry *entries, size_t count,
-                          struct mailraft_standing *standing)
-{
-    (void)context;
-    (void)entries;
-    (void)count;
-    *standing = (struct mailraft_standing){MAILRAFT_NO_DEADLINE, 0};
-}
-
 Test(proposals, one_that_an_entry_cannot_hold_is_too_large)
 {
-    static const struct mailraft_machine ANY = {.prepare = prepare_as_it_is, .apply = apply_nothing};
     static struct node_config config;
     sim_configure(&config, 1, 3);
-    config.machine = &ANY;
+    config.machine = &stage_plain_machine;
     struct sim *sim = stage_open_with(&config);
     stage_leader(sim);
     static const char COMMAND[8000];
@@ -163,6 +172,27 @@ Test(proposals, one_that_an_entry_cannot_hold_is_too_large)
     cr_assert_eq(raft_log_at(&stage_server(sim)->raft_log, 2)->size, config.entry_bytes_max);
     stage_propose(sim, 3, COMMAND, 0);
     cr_assert_str_eq(stage_log(sim), "111", "none at all is a command, too");
+    stage_close(sim);
+}
+
+/* Clients wait while too much is pending: what has no content takes its part, too. */
+Test(proposals, what_is_pending_counts_with_all_that_it_takes)
+{
+    static struct node_config config;
+    sim_configure(&config, 1, 3);
+    config.machine = &stage_plain_machine;
+    struct sim *sim = stage_open_with(&config);
+    stage_leader(sim);
+    const struct server *server = stage_server(sim);
+    stage_propose(sim, 1, "", 0);
+    size_t least = server->pending_bytes;
+    cr_assert_geq(least, ENTRY_HEAD_BYTES + sizeof(struct pending));
+    stage_propose(sim, 2, "12345", 5);
+    cr_assert_eq(server->pending_bytes, 2 * least + 5);
+    stage_acknowledge(sim, 2, 1, 2);
+    cr_assert_eq(server->pending_bytes, least + 5);
+    stage_acknowledge(sim, 2, 1, 3);
+    cr_assert_eq(server->pending_bytes, 0);
     stage_close(sim);
 }
 

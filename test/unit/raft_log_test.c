@@ -282,6 +282,30 @@ Test(raft_log, a_letter_that_was_written_in_two_frames_is_answered_in_parts)
     cr_assert_eq(entries.durable_index, 4);
 }
 
+Test(raft_log, the_last_part_of_the_last_letter_answers_all_that_the_scribe_was_asked_for)
+{
+    put_up_to(4, 1);
+    uint64_t first = take(1, 4);
+    cr_assert_not(raft_log_is_saved(&entries, &(struct letter){.number = first, .place = {.first = 1, .last = 3}}));
+    cr_assert(raft_log_is_saved(&entries, &(struct letter){.number = first, .place = {.first = 4, .last = 4}}));
+    put_up_to(6, 1);
+    cr_assert(raft_log_is_saved(&entries, &(struct letter){.number = first, .place = {.first = 4, .last = 4}}),
+              "it has not been asked for more");
+    uint64_t second = take(5, 6);
+    cr_assert_not(raft_log_is_saved(&entries, &(struct letter){.number = first, .place = {.first = 4, .last = 4}}));
+    cr_assert_not(raft_log_is_saved(&entries, &(struct letter){.number = second, .place = {.first = 5, .last = 5}}));
+    cr_assert(raft_log_is_saved(&entries, &(struct letter){.number = second, .place = {.first = 6, .last = 6}}));
+}
+
+Test(raft_log, one_of_before_a_truncation_does_not_though_it_ends_at_the_same_entry)
+{
+    put_up_to(4, 1);
+    uint64_t number = take(1, 4);
+    put(4, 2);
+    take(4, 4);
+    cr_assert_not(raft_log_is_saved(&entries, &(struct letter){.number = number, .place = {.first = 1, .last = 4}}));
+}
+
 Test(raft_log, a_truncation_lowers_what_is_durable_at_once)
 {
     put_up_to(6, 1);

@@ -5,31 +5,13 @@
 
 #include "raft/replication.h"
 
-/* ---- A machine whose commands are whatever is proposed, of any size ---- */
-
-static bool prepare(void *context, const struct mailraft_proposal *proposal, struct mailraft_buffer *command)
-{
-    (void)context;
-    mailraft_buffer_put(command, proposal->request, proposal->size);
-    return true;
-}
-
-static void apply(void *context, const struct mailraft_entry *entries, size_t count, struct mailraft_standing *standing)
-{
-    (void)context;
-    (void)entries;
-    (void)count;
-    *standing = (struct mailraft_standing){MAILRAFT_NO_DEADLINE, 0};
-}
-
 #define LARGE 4000 /* bytes of a command; 16 of them make REPLICATION_GATHER_BYTES */
 
 static struct sim *open_with_cache(int count, size_t cache_bytes)
 {
-    static const struct mailraft_machine ANY = {.prepare = prepare, .apply = apply};
     static struct node_config config;
     sim_configure(&config, 1, count);
-    config.machine = &ANY;
+    config.machine = &stage_plain_machine;
     config.log_cache_bytes = cache_bytes;
     return stage_open_with(&config);
 }
@@ -340,20 +322,56 @@ Test(replication, a_connection_that_was_lost_is_begun_anew_from_the_last_match)
     stage_close(sim);
 }
 
+static void answer_heartbeats(struct sim *sim)
+{
+    for (raft_id peer = 2; peer <= 3; peer++) {
+        struct message answer = stage_acknowledgement(sim, peer, CHANNEL_URGENT, progress_of(sim, peer)->match_index);
+        answer.round = stage_server(sim)->heartbeat_round;
+        sim_deliver(sim, 1, &answer);
+    }
+}
+
 Test(replication, what_nobody_acknowledges_is_sent_again_after_a_while)
 {
     struct sim *sim = open_leader(3);
     propose(sim, 1, 10);
     expect_append(sim, 2, 2, 2);
     for (uint64_t round = 2; round <= 8; round++) {
-        for (raft_id peer = 2; peer <= 3; peer++) {
-            struct message answer = stage_acknowledgement(sim, peer, CHANNEL_URGENT, 1);
-            answer.round = stage_server(sim)->heartbeat_round;
-            sim_deliver(sim, 1, &answer);
-        }
+        answer_heartbeats(sim);
         sim_run_us(sim, 50 * US);
     }
     expect_append(sim, 2, 2, 2);
+    stage_close(sim);
+}
+
+/* After how many milliseconds member 2 gets entries again. */
+static int64_t resent_after_ms(struct sim *sim)
+{
+    int64_t began_us = sim_now_us(sim);
+    struct message message = {.entry_count = 0};
+    sim_forget_sent(sim, 1);
+    while (message.entry_count == 0) {
+        sim_run_us(sim, 5 * US);
+        answer_heartbeats(sim);
+        while (message.entry_count == 0 && sim_sent(sim, 1, 2, &message))
+            ;
+    }
+    return (sim_now_us(sim) - began_us) / US;
+}
+
+Test(replication, and_each_time_after_twice_as_long_until_there_is_news)
+{
+    struct sim *sim = open_leader(3);
+    propose(sim, 2, 10);
+    int64_t patience_ms = resent_after_ms(sim);
+    for (int64_t times = 2; times <= 64; times *= 2) {
+        int64_t waited_ms = resent_after_ms(sim);
+        cr_assert(waited_ms > times * (patience_ms - 10) && waited_ms < times * (patience_ms + 10), "%d ms, then %d ms",
+                  (int)patience_ms, (int)waited_ms);
+    }
+    cr_assert_lt(resent_after_ms(sim), 64 * (patience_ms + 10), "there is an end to that");
+    stage_acknowledge(sim, 2, 1, 2);
+    cr_assert_lt(resent_after_ms(sim), patience_ms + 10);
     stage_close(sim);
 }
 

@@ -145,6 +145,50 @@ Test(server, a_term_that_no_election_can_have_reached_is_dropped_with_at_most_a_
     stage_close(sim);
 }
 
+static void be_patient(struct sim *sim)
+{
+    stage_server(sim)->config.election_timeout_min_us = 60000 * US;
+    stage_server(sim)->config.election_timeout_max_us = 61000 * US;
+}
+
+/* Told with the first of a second, and with the first of the next one. */
+static void expect_a_line_a_second(struct sim *sim, struct message message, struct batch *entries, const char *line)
+{
+    message.entry_count = entries == NULL ? 0 : (uint32_t)entries->count;
+    sim_run_us(sim, 1000 * US);
+    for (int second = 1; second <= 2; second++) {
+        for (int i = 0; i < 3; i++)
+            sim_deliver_entries(sim, 1, &message, entries);
+        cr_assert_eq(sim_log_count(sim, 1, line), second, "%s", line);
+        sim_run_us(sim, 1000 * US);
+    }
+    batch_free(entries);
+}
+
+Test(server, what_a_peer_should_not_have_said_is_told_a_leader_with_at_most_a_line_a_second)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    be_patient(sim);
+    expect_a_line_a_second(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), NULL, "Two leaders in term 1: we and 2");
+    expect_a_line_a_second(sim, stage_acknowledgement(sim, 2, CHANNEL_URGENT, 77), NULL,
+                           "Ignored RESPONSE_APPEND_ENTRIES of 2");
+    stage_close(sim);
+}
+
+Test(server, and_a_follower)
+{
+    struct sim *sim = stage_open(3);
+    struct message message = stage_message(REQUEST_APPEND_ENTRIES, 2, 2);
+    be_patient(sim);
+    message.commit_index = 1;
+    stage_append(sim, message, stage_terms(1, "1"));
+    expect_a_line_a_second(sim, stage_message(REQUEST_APPEND_ENTRIES, 3, 2), NULL, "Two leaders in term 2: 2 and 3");
+    expect_a_line_a_second(sim, message, stage_terms(1, "2"), "it contradicts the committed entry 1");
+    expect_a_line_a_second(sim, message, stage_terms(1, "3"), "its entry 1 is not sound");
+    stage_close(sim);
+}
+
 Test(server, every_message_has_a_debug_line_when_it_comes_and_when_it_leaves)
 {
     struct sim *sim = stage_open(3);
@@ -242,6 +286,80 @@ Test(server, entries_are_durable_before_the_term_that_follows_them)
         cr_assert(call < 12 || stage_server(sim)->current_term == 9);
         stage_close(sim);
     }
+}
+
+/* ---- A disk that is slow, or hangs ---- */
+
+static struct sim *stage_leader_with(size_t entry_bytes_max, uint64_t segment_bytes)
+{
+    static struct node_config config;
+    sim_configure(&config, 1, 3);
+    config.machine = &stage_plain_machine;
+    config.entry_bytes_max = entry_bytes_max;
+    config.segment_bytes = segment_bytes;
+    struct sim *sim = stage_open_with(&config);
+    stage_leader(sim);
+    return sim;
+}
+
+static void acknowledge_all(struct sim *sim)
+{
+    for (raft_id peer = 2; peer <= 3; peer++) {
+        struct message answer =
+            stage_acknowledgement(sim, peer, CHANNEL_URGENT, raft_log_last_index(&stage_server(sim)->raft_log));
+        answer.round = stage_server(sim)->heartbeat_round;
+        sim_deliver(sim, 1, &answer);
+    }
+}
+
+#define MIB (1024 * 1024)
+
+/* All its followers have, and have committed, what its own disk has not. */
+Test(server, clients_wait_while_the_disk_of_their_leader_is_slower_than_they_are)
+{
+    static const uint8_t COMMAND[MIB];
+    struct sim *sim = stage_leader_with(2 * MIB, 8 * MIB);
+    const struct server *server = stage_server(sim);
+    sim_disk_hang(sim, 1, true);
+    for (uint64_t number = 2; number <= 15; number++) {
+        stage_propose(sim, number, COMMAND, sizeof COMMAND);
+        acknowledge_all(sim);
+    }
+    cr_assert_eq(server->pending_count, 0);
+    cr_assert(server->raft_log.window_bytes > 8 * MIB && server->raft_log.window_bytes < 10 * MIB, "%d bytes",
+              (int)server->raft_log.window_bytes);
+    sim_disk_hang(sim, 1, false);
+    sim_settle(sim);
+    cr_assert_eq(raft_log_last_index(&server->raft_log), 15, "in the end all are taken");
+    cr_assert_eq(server->role, LEADER);
+    stage_close(sim);
+}
+
+/* What does not fit into a file is written in parts, of which only the last one answers for all. */
+static bool is_saved_in_part(struct sim *sim, void *context)
+{
+    const struct raft_log *log = &stage_server(sim)->raft_log;
+    (void)context;
+    return log->durable_index > 1 && log->durable_index < log->saved_index;
+}
+
+Test(server, a_disk_that_hangs_in_the_middle_of_what_it_was_given_is_noticed)
+{
+    static const uint8_t COMMAND[3000];
+    struct sim *sim = stage_leader_with(4 * 1024, 32 * 1024);
+    sim_pause(sim, 1);
+    for (uint64_t number = 2; number <= 16; number++)
+        stage_propose(sim, number, COMMAND, sizeof COMMAND);
+    sim_resume(sim, 1);
+    cr_assert(sim_run_until(sim, 20 * US, is_saved_in_part, NULL));
+    cr_assert_eq(stage_server(sim)->raft_log.saved_index, 16, "one letter");
+    sim_disk_hang(sim, 1, true);
+    for (int i = 0; i < 25 && stage_server(sim)->role == LEADER; i++) {
+        acknowledge_all(sim);
+        sim_run_us(sim, 50 * US);
+    }
+    cr_assert(sim_log_has(sim, 1, "STATE: LEADER -> FOLLOWER cause=\"the disk has not answered for 1000 ms\""));
+    stage_close(sim);
 }
 
 /* ---- What cannot be served ---- */

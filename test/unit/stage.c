@@ -8,6 +8,24 @@
 struct counter stage_counter;
 static struct pile *replies; /* the test's; NULL: nothing has been proposed */
 
+static bool prepare_as_it_is(void *context, const struct mailraft_proposal *proposal, struct mailraft_buffer *command)
+{
+    (void)context;
+    mailraft_buffer_put(command, proposal->request, proposal->size);
+    return true;
+}
+
+static void apply_nothing(void *context, const struct mailraft_entry *entries, size_t count,
+                          struct mailraft_standing *standing)
+{
+    (void)context;
+    (void)entries;
+    (void)count;
+    *standing = (struct mailraft_standing){MAILRAFT_NO_DEADLINE, 0};
+}
+
+const struct mailraft_machine stage_plain_machine = {.prepare = prepare_as_it_is, .apply = apply_nothing};
+
 struct sim *stage_open_with(struct node_config *config)
 {
     static struct mailraft_machine machine;

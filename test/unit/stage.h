@@ -51,6 +51,8 @@ void stage_acknowledge(struct sim *sim, raft_id peer, raft_term term, raft_index
 /* ---- Proposals ---- */
 
 extern struct counter stage_counter;
+/* Its commands are whatever is proposed, of any size, and change nothing. */
+extern const struct mailraft_machine stage_plain_machine;
 
 /* Proposes a request at the node, which then settles. number: told with the answer. */
 void stage_propose(struct sim *sim, uint64_t number, const void *request, size_t size);
