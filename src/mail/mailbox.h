@@ -23,6 +23,7 @@
 #include "base/pile.h"
 
 #define MAILBOX_BULK_BYTES (2 * 1024 * 1024)
+#define MAILBOX_ENTRY_BYTES_MAX (64 * 1024 * 1024) /* no config's max_entry_bytes is larger */
 
 struct mailbox;
 

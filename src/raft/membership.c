@@ -57,9 +57,10 @@ static bool lists_us(const struct server *server)
     return server->configuration.index > 0 && membership_counts(server, server->self);
 }
 
+/* --rejoin-empty says that there is a cluster: whoever starts with it takes part in no birth. */
 bool membership_is_outsider(const struct server *server)
 {
-    return !lists_us(server) && is_connected_to_born(server);
+    return !lists_us(server) && (server->config.rejoin_empty || is_connected_to_born(server));
 }
 
 bool membership_is_born(const struct server *server)
@@ -69,25 +70,53 @@ bool membership_is_born(const struct server *server)
 
 /* ---- Following the log ---- */
 
+static void tell_new(const struct server *server, const char *ours)
+{
+    log_warn(server->log,
+             "Our data folder is not known to the cluster: it follows, but votes for nobody until the leader lists it "
+             "data_id=%s rejoin_empty=%d",
+             ours, server->config.rejoin_empty);
+}
+
+static void tell_lost(const struct server *server, const char *ours, const char *known)
+{
+    if (server->config.rejoin_empty)
+        log_warn(server->log,
+                 "We came back with an empty folder: it votes for nobody until the leader has listed it data_id=%s "
+                 "known=%s",
+                 ours, known);
+    else
+        log_error(server->log,
+                  "We came back with an empty folder: the cluster knows us by another, so we do not vote; restore it, "
+                  "or start with --rejoin-empty to join anew data_id=%s known=%s",
+                  ours, known);
+}
+
+/* Each at most once until we are listed: the CONFIGs of the past, which come one after the other, are no news. */
 void membership_watch(struct server *server)
 {
     struct data_id listed = membership_data_id(server, server->self);
-    if (!membership_is_outsider(server) || (server->outsider_told && data_id_equal(&listed, &server->outsider_known)))
+    enum outsider_told news = data_id_is_none(&listed) ? OUTSIDER_NEW : OUTSIDER_LOST;
+    if (!membership_is_outsider(server) || news <= server->outsider_told)
         return;
-    server->outsider_told = true;
-    server->outsider_known = listed;
-    char ours[ID_TEXT_MAX], theirs[ID_TEXT_MAX];
+    server->outsider_told = news;
+    char ours[ID_TEXT_MAX], known[ID_TEXT_MAX];
     id_format(server->data_id.bytes, ours);
-    if (data_id_is_none(&listed))
-        log_warn(server->log,
-                 "Our data folder is new to a cluster that was born without it: we vote for nobody until its leader "
-                 "lists us data_id=%s rejoin_empty=%d",
-                 ours, server->config.rejoin_empty);
+    id_format(listed.bytes, known);
+    if (news == OUTSIDER_NEW)
+        tell_new(server, ours);
     else
-        log_error(server->log,
-                  "We came back with an empty folder: the cluster knows us by another data id, so we do not vote; "
-                  "restore the folder, or start with --rejoin-empty to join anew data_id=%s known=%s rejoin_empty=%d",
-                  ours, id_format(listed.bytes, theirs), server->config.rejoin_empty);
+        tell_lost(server, ours, known);
+}
+
+static void tell_listed(struct server *server)
+{
+    char ours[ID_TEXT_MAX];
+    if (server->outsider_told == OUTSIDER_NOT || !lists_us(server))
+        return;
+    server->outsider_told = OUTSIDER_NOT;
+    log_info(server->log, "The cluster lists our data folder: our votes and acknowledgements count data_id=%s",
+             id_format(server->data_id.bytes, ours));
 }
 
 static void tell_configuration(const struct server *server)
@@ -118,7 +147,7 @@ void membership_adopt(struct server *server)
         return;
     }
     tell_configuration(server);
-    server->outsider_told = false; /* whether it knows us, or whom it knows in our place, is news */
+    tell_listed(server);
     membership_watch(server);
 }
 
@@ -198,6 +227,16 @@ static bool may_change(const struct server *server)
            raft_log_term_at(&server->raft_log, server->commit_index) == server->current_term;
 }
 
+static void tell_change(const struct server *server, int position, const struct data_id *due)
+{
+    char text[ID_TEXT_MAX];
+    raft_id id = server->peers[position].id;
+    if (data_id_is_none(due))
+        log_info(server->log, "Taking the lost data folder of node %d out", id);
+    else
+        log_info(server->log, "Taking the data folder of node %d in data_id=%s", id, id_format(due->bytes, text));
+}
+
 void membership_tend(struct server *server)
 {
     if (!may_change(server))
@@ -210,6 +249,7 @@ void membership_tend(struct server *server)
         struct configuration *next = memory_new(sizeof *next);
         *next = server->configuration;
         next->data_ids[i] = due;
+        tell_change(server, i, &due);
         propose(server, next);
         memory_free(next);
         return;

@@ -106,7 +106,7 @@ static bool end_waits(void *context)
     int64_t now_us;
     struct letter *letter;
     while ((letter = pile_try(node->pile, LANE_CONTROL, &now_us)) != NULL && letter->kind == LETTER_STORAGE_WARNED) {
-        log_warn(node->log, "%s", letter->error->message);
+        log_warn(node->log, "Couldn't make the log's next file ahead: %s", letter->error->message);
         letter_free(letter);
     }
     if (letter != NULL)
@@ -135,7 +135,7 @@ static bool open_mailbox(struct node *node, const struct storage_opened *opened,
     config->data_id = opened->data_id;
     config->cluster_uuid = opened->cluster_uuid;
     config->rejoin_empty = node->config.rejoin_empty;
-    config->entry_bytes_max = node->config.entry_bytes_max;
+    config->entry_bytes_max = MAILBOX_ENTRY_BYTES_MAX; /* others may have another limit, or had one */
     config->interrupted = end_waits;
     config->context = node;
     snprintf(config->cluster_name, sizeof config->cluster_name, "%s", node->config.cluster_name);

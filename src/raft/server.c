@@ -93,6 +93,7 @@ bool server_init(struct server *server, const struct node_config *config, const 
     log_info(server->log, "Follower! cause=\"started\"");
     timer_restart(server);
     timer_tell(server);
+    membership_watch(server);
     return true;
 }
 
@@ -428,7 +429,7 @@ static enum mail open_letter(struct server *server)
         proposals_take(server);
         break;
     case LETTER_STORAGE_WARNED:
-        log_warn(server->log, "%s", letter->error->message);
+        log_warn(server->log, "Couldn't make the log's next file ahead: %s", letter->error->message);
         break;
     case LETTER_STORAGE_FAILED: /* we must not promise what may be lost: no more work, and nothing more leaves */
         server_fail(server, letter->error);

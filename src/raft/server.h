@@ -81,6 +81,8 @@ struct pending {
     struct proposer proposer;
 };
 
+enum outsider_told { OUTSIDER_NOT, OUTSIDER_NEW, OUTSIDER_LOST };
+
 /* A term so far above ours comes from no election: adopting it would leave none to stand in. */
 #define TERM_LEAP_MAX (1ULL << 32)
 
@@ -143,8 +145,7 @@ struct server {
     raft_index proven_index;    /* the last entry that leader_id has proven to match its log; 0 with each term */
     bool answer_owed;           /* it sent entries that it has had no answer about yet */
     struct link append_link;    /* over which they came */
-    bool outsider_told;         /* that our folder is new to the cluster ... */
-    struct data_id outsider_known; /* ... which knew us by this data id then; zeros: by none */
+    enum outsider_told outsider_told; /* what the operator has been told of our data folder */
 
     /* The message that the role is to handle. */
     struct letter *letter;  /* kept: goes back on the pile; otherwise freed at the next take */

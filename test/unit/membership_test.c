@@ -381,7 +381,7 @@ Test(membership, one_that_no_config_lists_does_not_stand_against_a_cluster_that_
     sim_run_us(sim, 3000 * US);
     cr_assert_eq(stage_server(sim)->role, FOLLOWER);
     stage_expect_silence(sim);
-    cr_assert_eq(sim_log_count(sim, 1, "Our data folder is new to a cluster that was born without it"), 1);
+    cr_assert_eq(sim_log_count(sim, 1, "Our data folder is not known to the cluster"), 1);
     sim_close_channel(sim, 1, 2, CHANNEL_URGENT);
     sim_run_us(sim, 301 * US);
     cr_assert_eq(stage_server(sim)->role, CANDIDATE, "alone it is like any other without a past");
@@ -395,6 +395,24 @@ Test(membership, nor_when_it_has_reached_such_a_one_itself)
     sim_reach_peer(sim, 1, 2, CHANNEL_BULK);
     sim_run_us(sim, 1000 * US);
     cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+    stage_close(sim);
+}
+
+Test(membership, one_that_is_to_be_let_back_takes_part_in_no_birth)
+{
+    static struct node_config config;
+    sim_configure(&config, 1, 3);
+    config.rejoin_empty = true;
+    struct sim *sim = stage_open_with(&config);
+    cr_assert(sim_log_has(sim, 1, "Our data folder is not known to the cluster"));
+    sim_run_us(sim, 3000 * US);
+    cr_assert_eq(stage_server(sim)->role, FOLLOWER);
+    stage_deliver(sim, REQUEST_VOTE, 2, 1);
+    cr_assert_eq(stage_expect(sim, 2, RESPONSE_VOTE).refusal, REFUSAL_NEW_FOLDER);
+    stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), config_batch(1, 1, listing(sim, ALL)));
+    cr_assert(sim_log_has(sim, 1, "The cluster lists our data folder"));
+    sim_run_us(sim, 301 * US);
+    cr_assert_eq(stage_server(sim)->role, CANDIDATE);
     stage_close(sim);
 }
 
@@ -417,7 +435,7 @@ Test(membership, one_whose_folder_came_back_empty_is_told_so)
     memset(configuration->data_ids[0].bytes, 0xab, DATA_ID_SIZE); /* what it was before */
     show_birth(sim, 2);
     stage_append(sim, stage_message(REQUEST_APPEND_ENTRIES, 2, 1), config_batch(1, 1, configuration));
-    cr_assert(sim_log_has(sim, 1, "We came back with an empty folder: the cluster knows us by another data id"));
+    cr_assert(sim_log_has(sim, 1, "We came back with an empty folder: the cluster knows us by another, so we do not vote"));
     cr_assert(sim_log_has(sim, 1, "known=abababab"));
     cr_assert_eq(stage_expect(sim, 2, RESPONSE_APPEND_ENTRIES).match_index, 1, "it follows all the same");
     sim_run_us(sim, 3000 * US);
