@@ -38,7 +38,6 @@ struct scribe {
     struct thread thread;
 
     /* Its thread's alone. */
-    int64_t now_us; /* of the last letter taken */
     struct folder folder;
     struct appender appender;
     enum next_file next_file;
@@ -75,22 +74,42 @@ static void note_next_file(struct scribe *scribe, struct letter *letter)
     letter_free(letter);
 }
 
+/* Whether it asks for something; what comes from the helper is noted instead. */
+static bool is_wish(struct scribe *scribe, struct letter *letter)
+{
+    if (letter->kind != LETTER_FILE_MADE)
+        return true;
+    note_next_file(scribe, letter);
+    return false;
+}
+
 /* What it is asked for next; NULL when the deadline passed. */
 static struct letter *take_wish(struct scribe *scribe, int64_t deadline_us)
 {
     struct letter *letter;
-    while ((letter = pile_take(scribe->pile, LANE_INNER, deadline_us, &scribe->now_us)) != NULL) {
-        if (letter->kind != LETTER_FILE_MADE)
-            return letter;
-        note_next_file(scribe, letter);
-    }
-    return NULL;
+    int64_t now_us;
+    do
+        letter = pile_take(scribe->pile, LANE_INNER, deadline_us, &now_us);
+    while (letter != NULL && !is_wish(scribe, letter));
+    return letter;
+}
+
+/* The same, where it is there already; NULL otherwise. */
+static struct letter *try_wish(struct scribe *scribe)
+{
+    struct letter *letter;
+    int64_t now_us;
+    do
+        letter = pile_try(scribe->pile, LANE_INNER, &now_us);
+    while (letter != NULL && !is_wish(scribe, letter));
+    return letter;
 }
 
 /* What the helper says next, and nothing else. */
 static struct letter *take_from_helper(struct scribe *scribe)
 {
-    return pile_take(scribe->pile, LANE_CONTROL, CLOCK_NEVER, &scribe->now_us);
+    int64_t now_us;
+    return pile_take(scribe->pile, LANE_CONTROL, CLOCK_NEVER, &now_us);
 }
 
 /* ---- Files ---- */
@@ -206,7 +225,7 @@ static void gather(struct scribe *scribe, struct letter *wish)
     struct gathered *gathered = &scribe->gathered;
     struct letter *next;
     gather_letter(gathered, wish);
-    while (gathered->entries->bytes < GATHERED_BYTES_MAX && (next = take_wish(scribe, scribe->now_us)) != NULL) {
+    while (gathered->entries->bytes < GATHERED_BYTES_MAX && (next = try_wish(scribe)) != NULL) {
         if (!continues(gathered, next)) {
             pile_put_back(scribe->pile, LANE_INNER, next);
             return;
