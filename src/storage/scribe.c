@@ -10,7 +10,9 @@
 #include "storage/file_maker.h"
 #include "storage/folder.h"
 
-#define GATHERED_BYTES_MAX (4u * 1024 * 1024) /* of entries, before the last letter whose entries go into a frame */
+/* Of entries, before the last letter whose entries go into a frame. A frame is read whole, however little of it a
+ * follower that is far behind gets at once: so it is not as large as writing alone would like it. */
+#define GATHERED_BYTES_MAX (1024u * 1024)
 
 struct asked { /* a letter whose entries have been gathered */
     uint64_t number;
