@@ -50,7 +50,7 @@ enum letter_kind {
     LETTER_SAVE_UUID,    /* cluster_uuid */
     LETTER_NO_MORE,      /* the last letter: nothing more is asked for */
     /* between the scribe and its helper, in the control lane */
-    LETTER_MAKE_FILE,        /* number, data_id: of the file */
+    LETTER_MAKE_FILE,        /* number, data_id: of the file; entry_bytes: it has room for such an entry */
     LETTER_FILE_MADE,        /* number; error where it could not be made, NULL otherwise */
     LETTER_FILE_MAKER_ENDED, /* the helper's last letter: it can be joined without waiting */
     /* to the log reader, in the control lane */
@@ -144,7 +144,10 @@ struct letter {
             size_t bytes_max; /* of entries in the answer; the first always comes */
         } range;
         struct cluster_uuid cluster_uuid;
-        struct data_id data_id;
+        struct {
+            struct data_id data_id;
+            size_t entry_bytes;
+        };
         struct storage_opened *opened; /* owned */
         struct mailraft_error *error;  /* owned; NULL: none */
         struct {

@@ -10,7 +10,6 @@
 struct file_maker {
     char data_dir[DISK_PATH_MAX];
     uint64_t segment_bytes;
-    size_t entry_bytes_max;
     struct pile *pile;    /* its own */
     struct pile *answers; /* the scribe's */
     struct thread thread;
@@ -22,7 +21,7 @@ static struct mailraft_error *make(const struct file_maker *maker, const struct 
     struct mailraft_error *err = memory_new(sizeof *err);
     struct segment_header header = {.data_id = wish->data_id,
                                     .number = wish->number,
-                                    .size = segment_size(wish->number, maker->segment_bytes, maker->entry_bytes_max)};
+                                    .size = segment_size(wish->number, maker->segment_bytes, wish->entry_bytes)};
     if (!segment_make(maker->data_dir, &header, err))
         return err;
     memory_free(err);
@@ -51,13 +50,12 @@ static void file_maker_free(struct file_maker *maker)
     memory_free(maker);
 }
 
-struct file_maker *file_maker_start(const char *data_dir, uint64_t segment_bytes, size_t entry_bytes_max,
-                                    struct pile *answers, struct mailraft_error *err)
+struct file_maker *file_maker_start(const char *data_dir, uint64_t segment_bytes, struct pile *answers,
+                                    struct mailraft_error *err)
 {
     struct file_maker *maker = memory_new(sizeof *maker);
     snprintf(maker->data_dir, sizeof maker->data_dir, "%s", data_dir);
     maker->segment_bytes = segment_bytes;
-    maker->entry_bytes_max = entry_bytes_max;
     maker->pile = pile_new();
     maker->answers = answers;
     if (thread_start(&maker->thread, "file maker", file_maker_main, maker, err))
@@ -66,11 +64,12 @@ struct file_maker *file_maker_start(const char *data_dir, uint64_t segment_bytes
     return NULL;
 }
 
-void file_maker_make(struct file_maker *maker, uint64_t number, const struct data_id *data_id)
+void file_maker_make(struct file_maker *maker, uint64_t number, const struct data_id *data_id, size_t entry_bytes)
 {
     struct letter *letter = letter_new(LETTER_MAKE_FILE);
     letter->number = number;
     letter->data_id = *data_id;
+    letter->entry_bytes = entry_bytes;
     pile_put(maker->pile, LANE_CONTROL, letter);
 }
 

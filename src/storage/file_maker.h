@@ -13,12 +13,13 @@
 
 struct file_maker;
 
-/* segment_bytes, entry_bytes_max: as in scribe.h. answers is borrowed until file_maker_join, and for good after
+/* segment_bytes: as in scribe.h. answers is borrowed until file_maker_join, and for good after
  * file_maker_abandon. SERVER_ERROR where no thread can be started. */
-struct file_maker *file_maker_start(const char *data_dir, uint64_t segment_bytes, size_t entry_bytes_max,
-                                    struct pile *answers, struct mailraft_error *err);
+struct file_maker *file_maker_start(const char *data_dir, uint64_t segment_bytes, struct pile *answers,
+                                    struct mailraft_error *err);
 
-void file_maker_make(struct file_maker *maker, uint64_t number, const struct data_id *data_id);
+/* entry_bytes: the file is at least so large that an entry of that size fits. */
+void file_maker_make(struct file_maker *maker, uint64_t number, const struct data_id *data_id, size_t entry_bytes);
 
 void file_maker_close(struct file_maker *maker);   /* makes what it was asked for, and ends; twice is harmless */
 void file_maker_join(struct file_maker *maker);    /* after LETTER_FILE_MAKER_ENDED came: frees it */

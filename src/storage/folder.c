@@ -256,10 +256,10 @@ static bool open_ballot(struct folder *folder, struct mailraft_error *err)
     return ballot_open(&folder->ballot, path_of(folder, "ballot", path), err);
 }
 
-/* Trouble that no disk is to blame for, and that trying again will not end. */
-static bool is_refusal_of_system(int os_errno)
+bool folder_is_to_blame(int os_errno)
 {
-    static const int REFUSALS[] = {EACCES, EPERM, EROFS, ENOTDIR, EISDIR, EEXIST, ENOENT, ELOOP, ENAMETOOLONG, ENOLCK};
+    static const int REFUSALS[] = {EACCES, EPERM,  EROFS,        ENOTDIR, EISDIR, EEXIST,
+                                   ENOENT, ELOOP,  ENAMETOOLONG, ENOLCK,  ESPIPE, ENXIO};
     for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++)
         if (os_errno == REFUSALS[i])
             return true;
@@ -276,7 +276,7 @@ bool folder_open(struct folder *folder, const struct folder_config *config, stru
         disk_sync_folder(folder->path, err) && ballot_renew(&folder->ballot, err))
         return true;
     folder_close(folder);
-    if (is_refusal_of_system(err->os_errno))
+    if (folder_is_to_blame(err->os_errno))
         err->class = &LOCKED_ERROR;
     return false;
 }

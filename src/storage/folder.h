@@ -46,6 +46,10 @@ struct folder_config {
 /* Opens the folder, making it and its parents where they are missing: its data id is drawn then, and found in
  * folder->identity. */
 bool folder_open(struct folder *folder, const struct folder_config *config, struct mailraft_error *err);
+/* Whether the errno is of trouble that no disk is to blame for, and that trying again will not end: what stands in the
+ * folder is not what must stand there, or is not ours to use. */
+bool folder_is_to_blame(int os_errno);
+
 void folder_close(struct folder *folder); /* twice is harmless */
 
 /* Makes the cluster's uuid durable in the identity, which is replaced by a new file. */

@@ -1,5 +1,6 @@
 #include "storage/log_reader.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -123,7 +124,13 @@ static bool open_file(struct log_reader *reader, uint64_t number, const char *pa
     forget_file(reader);
     reader->file_number = number;
     reader->file = disk_open(path, DISK_READ, err);
-    return reader->file != NULL;
+    if (reader->file != NULL)
+        return true;
+    if (err->os_errno == ENOENT) {
+        err->class = &DAMAGED_ERROR;
+        error_prefix(err, "a file of the log is gone; " SEGMENT_ADVICE);
+    }
+    return false;
 }
 
 /* All of a run, however much of it is wanted. It stays the reader's, and is kept. NULL: it failed. */
@@ -140,7 +147,7 @@ static struct batch *read_run(struct log_reader *reader, const struct run *place
     if (!good)
         error_prefix(err, "At offset %" PRIu64, place->offset);
     else if (!(good = parse(entries, bytes, place->bytes, &at, err)))
-        error_prefix(err, "%s is damaged at offset %" PRIu64, path, place->offset + at);
+        error_prefix(err, "%s is damaged at offset %" PRIu64 "; " SEGMENT_ADVICE, path, place->offset + at);
     memory_free(bytes);
     if (good)
         keep(reader, place, entries);
@@ -166,8 +173,9 @@ static const struct batch *find_entries(struct log_reader *reader, const struct 
     if (entries == NULL || has_entries(entries, wanted))
         return entries;
     error_raise(err, &DAMAGED_ERROR,
-                "%s is damaged at offset %" PRIu64 ": the entries %" PRIu64 " to %" PRIu64 " do not stand there", path,
-                wanted->offset, wanted->first, wanted->last);
+                "%s is damaged at offset %" PRIu64 ": the entries %" PRIu64 " to %" PRIu64
+                " do not stand there; " SEGMENT_ADVICE,
+                path, wanted->offset, wanted->first, wanted->last);
     return NULL;
 }
 

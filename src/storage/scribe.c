@@ -40,6 +40,7 @@ struct scribe {
     struct thread thread;
 
     /* Its thread's alone. */
+    size_t entry_bytes_max; /* the config's, or the largest entry that did not fit into a file made for that */
     struct folder folder;
     struct appender appender;
     enum next_file next_file;
@@ -120,7 +121,7 @@ static void ask_for_next_file(struct scribe *scribe)
 {
     const struct segment_header *present = &scribe->appender.tail.header;
     scribe->next_file = NEXT_FILE_ASKED_FOR;
-    file_maker_make(scribe->maker, present->number + 1, &present->data_id);
+    file_maker_make(scribe->maker, present->number + 1, &present->data_id, scribe->entry_bytes_max);
 }
 
 static bool await_next_file(struct scribe *scribe, struct mailraft_error *err)
@@ -169,13 +170,22 @@ static bool open_folder(struct scribe *scribe, struct storage_opened *opened, st
     return true;
 }
 
+/* What the system says of names in log/ (one is gone, or no file) tells of a folder that is not as it was left. */
+static bool refuse_log(const struct scribe *scribe, struct mailraft_error *err)
+{
+    if (!folder_is_to_blame(err->os_errno))
+        return false;
+    err->class = &DAMAGED_ERROR;
+    return error_prefix(err, "data_dir %s is not as it was left; " SEGMENT_ADVICE, scribe->config.data_dir);
+}
+
 static bool open_log(struct scribe *scribe, struct storage_opened *opened, struct mailraft_error *err)
 {
     struct recovery_config config = {.data_id = opened->data_id, .cache_bytes = scribe->config.cache_bytes};
     struct tail tail;
     snprintf(config.data_dir, sizeof config.data_dir, "%s", scribe->config.data_dir);
     if (!recovery_run(&config, opened, &tail, err))
-        return false;
+        return refuse_log(scribe, err);
     appender_open(&scribe->appender, &tail);
     return true;
 }
@@ -269,12 +279,22 @@ static bool write_frame(struct scribe *scribe, struct entry *const *entries, siz
     return true;
 }
 
+/* Turns to the next file for an entry. A leader with another config may have logged a larger one than fits into a file
+ * of ours: the file that is made ahead then stays empty, and the one behind it is made large enough. */
+static bool begin_file_for(struct scribe *scribe, const struct entry *entry, struct mailraft_error *err)
+{
+    if (entry->size > scribe->entry_bytes_max)
+        scribe->entry_bytes_max = entry->size;
+    return begin_next_file(scribe, err);
+}
+
 /* One frame, and one more for each file that ends within. */
 static bool write_frames(struct scribe *scribe, const struct batch *entries, struct mailraft_error *err)
 {
     for (size_t at = 0; at < entries->count;) {
-        size_t count = appender_count_fitting(&scribe->appender, entries->list + at, entries->count - at);
-        if (count == 0 ? !begin_next_file(scribe, err) : !write_frame(scribe, entries->list + at, count, err))
+        struct entry *const *rest = entries->list + at;
+        size_t count = appender_count_fitting(&scribe->appender, rest, entries->count - at);
+        if (count == 0 ? !begin_file_for(scribe, *rest, err) : !write_frame(scribe, rest, count, err))
             return false;
         at += count;
     }
@@ -397,8 +417,8 @@ struct scribe *scribe_start(const struct scribe_config *config, struct pile *ans
     scribe->config = *config;
     scribe->pile = pile_new();
     scribe->answers = answers;
-    scribe->maker =
-        file_maker_start(config->data_dir, config->segment_bytes, config->entry_bytes_max, scribe->pile, err);
+    scribe->entry_bytes_max = config->entry_bytes_max;
+    scribe->maker = file_maker_start(config->data_dir, config->segment_bytes, scribe->pile, err);
     if (scribe->maker == NULL)
         goto free;
     if (thread_start(&scribe->thread, "scribe", scribe_main, scribe, err))

@@ -28,7 +28,7 @@ static void live(void *context)
     struct mailraft_error err;
     cr_assert(disk_make_folder(FOLDER "/log", &err), "%s", err.message);
     scene->pile = pile_new();
-    scene->maker = file_maker_start(FOLDER, SEGMENT_BYTES, 1000, scene->pile, &err);
+    scene->maker = file_maker_start(FOLDER, SEGMENT_BYTES, scene->pile, &err);
     cr_assert_not_null(scene->maker, "%s", err.message);
     scene->play(scene);
     if (!scene->abandons)
@@ -77,7 +77,7 @@ static struct segment_header header_of(struct sim *sim, const char *path)
 
 static void make_the_second(struct scene *scene)
 {
-    file_maker_make(scene->maker, 2, &OURS);
+    file_maker_make(scene->maker, 2, &OURS, 1000);
     expect_made(scene, 2);
     file_maker_close(scene->maker);
     expect_end(scene);
@@ -105,7 +105,7 @@ Test(file_maker, what_it_has_made_outlasts_a_power_cut)
 static void fail_then_make(struct scene *scene)
 {
     sim_disk_fail_write(scene->sim, 1, true);
-    file_maker_make(scene->maker, 2, &OURS);
+    file_maker_make(scene->maker, 2, &OURS, 1000);
     struct letter *letter = expect_letter(scene, LETTER_FILE_MADE);
     cr_assert_eq(letter->number, 2);
     cr_assert_eq(letter->error->class, &FULL_ERROR);
@@ -123,7 +123,7 @@ Test(file_maker, a_failure_is_told_and_it_can_be_asked_again)
 
 static void close_at_once(struct scene *scene)
 {
-    file_maker_make(scene->maker, 2, &OURS);
+    file_maker_make(scene->maker, 2, &OURS, 1000);
     file_maker_close(scene->maker);
     file_maker_close(scene->maker);
     expect_made(scene, 2);
@@ -141,7 +141,7 @@ static void abandon_while_stuck(struct scene *scene)
 {
     int64_t now_us;
     sim_disk_hang(scene->sim, 1, true);
-    file_maker_make(scene->maker, 2, &OURS);
+    file_maker_make(scene->maker, 2, &OURS, 1000);
     cr_assert_null(pile_take(scene->pile, LANE_CONTROL, clock_now_us() + 1000000, &now_us));
     file_maker_abandon(scene->maker);
     scene->abandons = true;

@@ -7,6 +7,7 @@
 #include "sim/sim.h"
 #include "storage/appender.h"
 #include "storage/log_reader.h"
+#include "storage/segment.h"
 
 #define FOLDER     SIM_DATA_DIR
 #define FIRST      FOLDER "/log/00000001.seg"
@@ -356,7 +357,7 @@ Test(log_reader, a_damaged_frame_is_told_with_file_and_offset_and_nothing_of_it_
 {
     struct scene scene = play(read_damaged);
     cr_assert_str_eq(scene.failure.message,
-                     FIRST " is damaged at offset 9216: the checksum of the frame 3 does not fit");
+                     FIRST " is damaged at offset 9216; " SEGMENT_ADVICE ": the checksum of the frame 3 does not fit");
     sim_free(scene.sim);
 }
 
@@ -370,7 +371,7 @@ static void read_damaged_head(struct scene *scene)
 Test(log_reader, a_damaged_head_is_told_with_file_and_offset)
 {
     struct scene scene = play(read_damaged_head);
-    cr_assert_str_eq(scene.failure.message, FIRST " is damaged at offset 8192: no whole frame stands there");
+    cr_assert_str_eq(scene.failure.message, FIRST " is damaged at offset 8192; " SEGMENT_ADVICE ": no whole frame stands there");
     sim_free(scene.sim);
 }
 
@@ -424,7 +425,7 @@ static void read_beyond_the_file(struct scene *scene)
 Test(log_reader, a_file_that_ends_early_is_told)
 {
     struct scene scene = play(read_beyond_the_file);
-    cr_assert_str_eq(scene.failure.message, FIRST " is damaged at offset 11264: no whole frame stands there");
+    cr_assert_str_eq(scene.failure.message, FIRST " is damaged at offset 11264; " SEGMENT_ADVICE ": no whole frame stands there");
     sim_free(scene.sim);
 }
 
@@ -441,7 +442,7 @@ static void read_what_is_not_there(struct scene *scene)
 Test(log_reader, entries_that_do_not_stand_in_the_run_are_told)
 {
     struct scene scene = play(read_what_is_not_there);
-    cr_assert_str_eq(scene.failure.message, FIRST " is damaged at offset 8192: the entries 1 to 10 do not stand there");
+    cr_assert_str_eq(scene.failure.message, FIRST " is damaged at offset 8192: the entries 1 to 10 do not stand there; " SEGMENT_ADVICE);
     sim_free(scene.sim);
 }
 
@@ -451,7 +452,7 @@ static void read_a_missing_file(struct scene *scene)
     append(scene, 10, 1, 1, 100);
     sim_disk_remove(scene->sim, 1, SECOND);
     ask(scene, 10, 10, ALL);
-    expect_failure(scene, &STORAGE_ERROR);
+    expect_failure(scene, &DAMAGED_ERROR);
 }
 
 Test(log_reader, a_missing_file_is_told_by_its_name)

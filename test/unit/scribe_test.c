@@ -675,6 +675,30 @@ Test(scribe, the_next_file_is_made_as_soon_as_the_last_one_is_begun)
     sim_free(play(look_for_the_next_file).sim);
 }
 
+static void expect_opened_and_end(struct scene *scene);
+
+static void save_what_is_larger_than_a_file(struct scene *scene)
+{
+    expect(scene, "opened");
+    save(scene, 1, 1, 1, 1, 100);
+    expect(scene, "entries 1: 1-1");
+    save(scene, 2, 2, 2, 1, 300000);
+    expect(scene, "entries 2: 2-2");
+    save(scene, 3, 3, 3, 1, 100);
+    expect(scene, "entries 3: 3-3");
+    end(scene);
+}
+
+Test(scribe, an_entry_of_a_leader_that_allows_larger_ones_gets_a_file_of_its_size)
+{
+    struct scene scene = play(save_what_is_larger_than_a_file);
+    expect_frames(&scene, 1, "1-1");
+    expect_frames(&scene, 2, "");
+    expect_frames(&scene, 3, "2-2 3-3 witness");
+    play_on(&scene, expect_opened_and_end);
+    sim_free(scene.sim);
+}
+
 static void fail_ahead_and_not_again(struct scene *scene)
 {
     expect(scene, "opened");
