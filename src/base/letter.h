@@ -43,7 +43,7 @@ enum letter_kind {
     LETTER_ENTRIES_READ, /* entries, for what asked with this number; from: the log reader */
     LETTER_APPLIED,      /* applied: how far the machine is; from: the applier */
     /* to the server, in the clients' lane */
-    LETTER_PROPOSE, /* request, for reply_to */
+    LETTER_PROPOSE, /* request, for proposer */
     /* to the scribe, in the inner lane (the control lane is its helper's) */
     LETTER_SAVE_BALLOT,  /* ballot */
     LETTER_SAVE_ENTRIES, /* entries: where the first is not the next one, it replaces that one and all after it */

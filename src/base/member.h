@@ -5,11 +5,6 @@
 #include "base/message.h"
 
 #define CLUSTER_NAME_MAX 65 /* bytes, the final zero included */
-#define CLUSTER_UUID_SIZE 16
-
-struct cluster_uuid { /* made when a cluster is born; all zeros: none yet */
-    uint8_t bytes[CLUSTER_UUID_SIZE];
-};
 
 #define ADDRESS_HOST_MAX 256 /* bytes, the final zero included */
 

@@ -60,9 +60,8 @@ static const char *refusal_name(enum refusal refusal)
 
 static void text_add_data_id(struct text *text, const struct data_id *data_id)
 {
-    text_add(text, " data_id=");
-    for (int i = 0; i < DATA_ID_SIZE; i++)
-        text_add(text, "%02x", data_id->bytes[i]);
+    char id[ID_TEXT_MAX];
+    text_add(text, " data_id=%s", id_format(data_id->bytes, id));
 }
 
 /* The fields that only some types have. */

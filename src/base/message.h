@@ -9,17 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/id.h"
+
 typedef uint64_t raft_term;
 typedef uint64_t raft_index;
 typedef int32_t raft_id; /* 1 to 2^31-1 */
 
 #define NO_ONE ((raft_id)-1)
 #define MEMBERS_MAX 31
-#define DATA_ID_SIZE 16
-
-struct data_id { /* random, made with a data folder; all zeros: none */
-    uint8_t bytes[DATA_ID_SIZE];
-};
 
 enum message_type {
     HELLO = 1, /* the first message of a connection in each direction; never reaches the server */

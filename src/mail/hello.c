@@ -83,15 +83,12 @@ static bool check_version(const struct hello *hello, uint32_t *version, struct m
 
 static bool check_cluster(const struct hello *hello, struct speaker *self, struct mailraft_error *err)
 {
-    static const struct cluster_uuid NONE;
-    const struct cluster_uuid *theirs = &hello->cluster_uuid, ours = uuid_of(self);
+    const struct cluster_uuid ours = uuid_of(self);
 
     if (strcmp(hello->cluster_name, self->cluster_name) != 0)
         return error_raise(err, &PROTOCOL_ERROR, "it belongs to the cluster \"%s\", we to \"%s\"", hello->cluster_name,
                            self->cluster_name);
-    /* Whoever has not heard yet that the cluster was born is a member all the same. */
-    if (memcmp(theirs, &ours, sizeof NONE) != 0 && memcmp(theirs, &NONE, sizeof NONE) != 0 &&
-        memcmp(&ours, &NONE, sizeof NONE) != 0)
+    if (!cluster_uuid_fits(&hello->cluster_uuid, &ours))
         return error_raise(err, &PROTOCOL_ERROR, "it belongs to another cluster of the name \"%s\": their uuids differ",
                            self->cluster_name);
     return true;

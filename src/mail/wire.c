@@ -62,13 +62,6 @@ static struct frame *frame_pack(const Mailraft__RaftMessage *packet, const struc
     return frame;
 }
 
-static bool is_none(const struct data_id *data_id)
-{
-    static const struct data_id NONE;
-
-    return memcmp(data_id, &NONE, sizeof NONE) == 0;
-}
-
 static void assert_entries_fit(const struct message *message, const struct batch *entries)
 {
     size_t count = entries != NULL ? entries->count : 0;
@@ -100,7 +93,7 @@ struct frame *wire_write_message(const struct message *message, const struct bat
     packet.refusal = message->refusal;
     packet.refusal_detail = message->refusal_detail;
     packet.round_trip_max_us = message->round_trip_max_us;
-    if (!is_none(&data_id))
+    if (!data_id_is_none(&data_id))
         packet.data_id = (ProtobufCBinaryData){DATA_ID_SIZE, data_id.bytes};
     packet.entry_count = message->entry_count;
     packet.time_us = (uint64_t)message->time_us;

@@ -1,34 +1,9 @@
 #include "raft/configuration.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
-
-bool data_id_is_none(const struct data_id *id)
-{
-    static const struct data_id NONE;
-    return data_id_equal(id, &NONE);
-}
-
-bool data_id_equal(const struct data_id *left, const struct data_id *right)
-{
-    return memcmp(left->bytes, right->bytes, sizeof left->bytes) == 0;
-}
-
-bool cluster_uuid_is_none(const struct cluster_uuid *uuid)
-{
-    static const struct cluster_uuid NONE;
-    return memcmp(uuid->bytes, NONE.bytes, sizeof NONE.bytes) == 0;
-}
-
-const char *id_format(const uint8_t bytes[16], char *text)
-{
-    for (int i = 0; i < 16; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-    return text;
-}
 
 /* ---- Encoding ---- */
 

@@ -29,12 +29,4 @@ void configuration_encode(const struct configuration *configuration, struct mail
 /* PROTOCOL_ERROR where an entry does not hold one. */
 bool configuration_decode(const struct entry *entry, struct configuration *configuration, struct mailraft_error *err);
 
-bool data_id_is_none(const struct data_id *id);
-bool data_id_equal(const struct data_id *left, const struct data_id *right);
-bool cluster_uuid_is_none(const struct cluster_uuid *uuid);
-
-/* As 32 hexadecimal digits. Returns text. */
-#define ID_TEXT_MAX 33
-const char *id_format(const uint8_t bytes[16], char *text);
-
 #endif

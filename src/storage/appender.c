@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/bytes.h"
 
@@ -104,8 +103,7 @@ static bool read_header(struct disk_file *file, const struct tail *tail, struct 
     size_t got;
     if (!disk_read(file, 0, bytes, sizeof bytes, &got, err) || !segment_header_decode(bytes, header, err))
         return false;
-    if (header->number == tail->header.number + 1 &&
-        memcmp(&header->data_id, &tail->header.data_id, sizeof header->data_id) == 0)
+    if (header->number == tail->header.number + 1 && data_id_equal(&header->data_id, &tail->header.data_id))
         return true;
     return error_raise(err, &DAMAGED_ERROR, "it is the file %" PRIu64 " of a log, made elsewhere", header->number);
 }

@@ -217,7 +217,7 @@ static bool check_header(struct recovery *recovery, uint64_t number, struct mail
     const struct segment_header *header = &recovery->segments[number - 1].header;
     const char *path = recovery->path;
     uint64_t size;
-    if (memcmp(&header->data_id, &recovery->config->data_id, sizeof header->data_id) != 0)
+    if (!data_id_equal(&header->data_id, &recovery->config->data_id))
         return error_raise(err, &DAMAGED_ERROR, "%s belongs to another data_dir; " SEGMENT_ADVICE, path);
     if (header->number != number)
         return error_raise(err, &DAMAGED_ERROR,

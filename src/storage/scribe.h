@@ -6,8 +6,9 @@
  *            everything that it found has been written and synced again.
  * Letters:   LETTER_SAVE_BALLOT is answered by LETTER_BALLOT_SAVED once the ballot is durable in the first slot; it
  *            then writes the second slot. LETTER_SAVE_ENTRIES: all that has gathered on the pile, up to the next letter
- *            of another kind, a truncation or the end of the file, is written as one frame and synced once, and then
- *            answered by one LETTER_ENTRIES_SAVED with the number of the last letter that the frame holds entries of.
+ *            of another kind or a truncation, is written and synced as one frame, and as one more for each file that
+ *            ends within. Each frame is answered by a LETTER_ENTRIES_SAVED, with the number of the last letter that
+ *            it holds entries of.
  *            LETTER_SAVE_UUID by LETTER_UUID_SAVED. All in the order in which they were asked for.
  *            Trouble that may pass (the next file cannot be made yet) is LETTER_STORAGE_WARNED. A failure of any kind
  *            is LETTER_STORAGE_FAILED and the end of its work: what it is asked for after that is thrown away. Its last

@@ -12,7 +12,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -397,11 +396,7 @@ static bool is_refused_as_duplicate(struct sim *sim, const struct path *path)
 
 static bool belong_together(const struct mailbox *mailbox, const struct mailbox *other)
 {
-    static const struct cluster_uuid NONE;
-    const struct cluster_uuid *uuid = &mailbox->config.cluster_uuid, *others = &other->config.cluster_uuid;
-
-    return memcmp(uuid, &NONE, sizeof NONE) == 0 || memcmp(others, &NONE, sizeof NONE) == 0 ||
-           memcmp(uuid, others, sizeof NONE) == 0;
+    return cluster_uuid_fits(&mailbox->config.cluster_uuid, &other->config.cluster_uuid);
 }
 
 static struct introduction introduce(const struct mailbox *mailbox)

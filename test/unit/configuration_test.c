@@ -235,24 +235,3 @@ Test(configuration, the_error_names_the_entry)
     cr_assert_not_null(strstr(err.message, "entry 7"));
     entry_drop(entry);
 }
-
-Test(configuration, ids_are_none_when_they_are_all_zeros)
-{
-    struct data_id id = {{0}};
-    struct cluster_uuid uuid = {{0}};
-    cr_assert(data_id_is_none(&id));
-    cr_assert(cluster_uuid_is_none(&uuid));
-    id.bytes[DATA_ID_SIZE - 1] = 1;
-    uuid.bytes[CLUSTER_UUID_SIZE - 1] = 1;
-    cr_assert_not(data_id_is_none(&id));
-    cr_assert_not(cluster_uuid_is_none(&uuid));
-    cr_assert_not(data_id_equal(&id, &(struct data_id){{0}}));
-    cr_assert(data_id_equal(&id, &id));
-}
-
-Test(configuration, ids_are_told_as_hexadecimal_digits)
-{
-    char text[ID_TEXT_MAX];
-    uint8_t id[16] = {0x00, 0x01, 0xfe};
-    cr_assert_str_eq(id_format(id, text), "0001fe00000000000000000000000000");
-}

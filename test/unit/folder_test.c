@@ -95,7 +95,7 @@ static void expect_refused(struct sim *sim, const struct mailraft_error_class *c
 
 static bool same_data_id(const struct life *left, const struct life *right)
 {
-    return memcmp(&left->found.data_id, &right->found.data_id, sizeof left->found.data_id) == 0;
+    return data_id_equal(&left->found.data_id, &right->found.data_id);
 }
 
 /* ---- Making and opening ---- */
@@ -130,7 +130,7 @@ static struct segment_header header_of_log(struct sim *sim)
 static bool log_is_of(struct sim *sim, const struct life *life)
 {
     struct segment_header header = header_of_log(sim);
-    return memcmp(&header.data_id, &life->found.data_id, sizeof header.data_id) == 0;
+    return data_id_equal(&header.data_id, &life->found.data_id);
 }
 
 Test(folder, a_new_folder_has_the_logs_first_file_with_its_data_id)

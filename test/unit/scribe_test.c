@@ -188,7 +188,6 @@ Test(scribe, it_tells_what_it_opened_and_then_ends_when_it_is_closed)
 {
     struct sim *sim = machine(0);
     struct life life = life_of(0);
-    static const struct data_id NONE;
     run(sim, &life);
     expect_heard(&life, "opened ended");
     cr_assert_eq(life.opened.term, 0);
@@ -196,7 +195,7 @@ Test(scribe, it_tells_what_it_opened_and_then_ends_when_it_is_closed)
     cr_assert_geq(life.found.sync_us, 100); /* as long as a sync takes here */
     cr_assert(life.found.made);
     cr_assert_eq(life.found.damaged, -1);
-    cr_assert(memcmp(&life.found.data_id, &NONE, sizeof NONE) != 0);
+    cr_assert(!data_id_is_none(&life.found.data_id));
     sim_free(sim);
 }
 
