@@ -24,9 +24,10 @@ static void note_connected(struct server *server, struct peer *peer)
         return;
     peer->connection[link->channel] = link->connection;
     peer->connected[link->channel] = true;
-    if (!data_id_equal(&peer->hello.data_id, &letter->hello.data_id)) /* another folder has acknowledged nothing */
-        progress_begin(&peer->progress, raft_log_last_index(&server->raft_log), server->now_us);
+    bool another_folder = !data_id_equal(&peer->hello.data_id, &letter->hello.data_id);
     peer->hello = letter->hello;
+    if (another_folder)
+        replication_forget(server, (int)(peer - server->peers));
     membership_watch(server);
     membership_tend(server);
     if (server->role == LEADER)

@@ -124,17 +124,31 @@ void replication_read(struct server *server)
     }
 }
 
-void replication_reached(struct server *server, int position)
+/* Where nothing is known of its log, it most likely has all of ours but the end: it tells where they part otherwise. */
+static void probe(struct server *server, int position)
 {
     struct progress *progress = &server->peers[position].progress;
-    progress_probe(progress, progress->match_index + 1, server->now_us);
+    raft_index last = raft_log_last_index(&server->raft_log);
+    progress_probe(progress, progress->match_index > 0 ? progress->match_index + 1 : last, server->now_us);
+}
+
+void replication_reached(struct server *server, int position)
+{
+    probe(server, position);
     send_to(server, position, false);
 }
 
 void replication_lost(struct server *server, int position)
 {
-    struct progress *progress = &server->peers[position].progress;
-    progress_probe(progress, progress->match_index + 1, server->now_us);
+    probe(server, position);
+}
+
+void replication_forget(struct server *server, int position)
+{
+    progress_begin(&server->peers[position].progress, 0, server->now_us);
+    probe(server, position);
+    if (server->role == LEADER)
+        send_to(server, position, false);
 }
 
 /* ---- Committing ---- */
@@ -208,7 +222,8 @@ static void rejected(struct server *server, int position)
 
 #define RESENT_DOUBLINGS_MAX 6
 
-/* Messages get lost where an outbox overflows; then whatever is not acknowledged is sent again, from the last match on.
+/* Messages get lost where an outbox overflows; then whatever is not acknowledged is sent again, from the last match on,
+ * and at once where nothing is on its way.
  * A disk or a way that is only slow is asked half as often each time. */
 static void resend_lost(struct server *server, int position)
 {
@@ -216,9 +231,11 @@ static void resend_lost(struct server *server, int position)
     struct progress *progress = &server->peers[position].progress;
     int64_t patience_us = 2 * server->config.heartbeat_us + 4 * peer->round_trip_us;
     unsigned doublings = progress->resent < RESENT_DOUBLINGS_MAX ? progress->resent : RESENT_DOUBLINGS_MAX;
-    if (progress->count == 0 || server->now_us - progress->moved_us <= patience_us << doublings)
+    raft_index last = raft_log_last_index(&server->raft_log);
+    bool forgotten = progress->count == 0 && progress->match_index < last && progress->next_index > last;
+    if (!forgotten && (progress->count == 0 || server->now_us - progress->moved_us <= patience_us << doublings))
         return;
-    progress_probe(progress, progress->match_index + 1, server->now_us);
+    probe(server, position);
     progress->resent++;
 }
 

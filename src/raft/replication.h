@@ -38,6 +38,9 @@ void replication_count(struct server *server);
 /* LETTER_ENTRIES_READ, where a follower waits for it: the letter keeps its entries. */
 void replication_read(struct server *server);
 
+/* A member has come with another folder: what it had acknowledged is gone. */
+void replication_forget(struct server *server, int position);
+
 /* Our bulk connection to a member stands, or is gone. */
 void replication_reached(struct server *server, int position);
 void replication_lost(struct server *server, int position);

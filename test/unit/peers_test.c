@@ -99,6 +99,7 @@ Test(peers, what_a_folder_has_acknowledged_is_forgotten_with_it)
     sim_introduction(sim, 1, 3)->data_id.bytes[1] = 7;
     sim_connect_peer(sim, 1, 3, 100, 1);
     cr_assert_eq(peer_of(sim, 3)->progress.match_index, 0);
+    cr_assert_eq(stage_expect_append(sim, 3).prev_index, 0, "it may have nothing");
     stage_close(sim);
 }
 

@@ -688,3 +688,33 @@ Test(replication, what_was_replaced_is_never_sent_though_the_files_still_hold_it
     }
     stage_close(sim);
 }
+
+Test(replication, a_follower_to_whom_nothing_is_on_its_way_is_asked_again_with_a_heartbeat)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    struct server *server = stage_server(sim);
+    progress_begin(&server->peers[2].progress, raft_log_last_index(&server->raft_log), server->now_us);
+    sim_forget_sent(sim, 1);
+    struct message answer = stage_acknowledgement(sim, 3, CHANNEL_URGENT, 0);
+    sim_deliver(sim, 1, &answer);
+    cr_assert_eq(stage_expect_append(sim, 3).entry_count, 1);
+    stage_close(sim);
+}
+
+Test(replication, a_member_that_is_reached_again_is_not_sent_the_whole_log)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    struct server *server = stage_server(sim);
+    for (uint64_t number = 1; number <= 5; number++)
+        stage_propose_line(sim, number, "add 1");
+    sim_lose_peer(sim, 1, 3, CHANNEL_BULK);
+    progress_begin(&server->peers[2].progress, 0, server->now_us); /* nothing is known of it */
+    sim_forget_sent(sim, 1);
+    sim_reach_peer(sim, 1, 3, CHANNEL_BULK);
+    struct message request = stage_expect_append(sim, 3);
+    cr_assert_eq(request.prev_index, 5);
+    cr_assert_eq(request.entry_count, 1);
+    stage_close(sim);
+}
