@@ -26,13 +26,16 @@ override CFLAGS += -std=c11 -D_GNU_SOURCE -fno-omit-frame-pointer -pthread $(WAR
 CPPFLAGS += -Isrc -Iinclude -I$(B)/generated -DMAILRAFT_VERSION='"$(VERSION)"'
 LDFLAGS  += -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
-LIBS     := -ljson-c -lprotobuf-c -lxxhash
+LIBS     := -ljson-c -lprotobuf-c -lxxhash -lsodium -lJudy
+SIM_LIBS := -lxxhash -lsodium -lJudy
 
 # The seam: what touches the machine. The simulator links its own in their place.
 SEAM     := src/base/clock.c src/base/random.c src/base/thread.c src/base/disk.c src/base/log.c src/base/memory.c
 MAIL     := $(wildcard src/mail/*.c)
-SERVE    := $(wildcard src/serve/*.c)
-CORE     := $(filter-out $(SEAM),$(wildcard src/base/*.c)) $(wildcard src/raft/*.c) $(wildcard src/storage/*.c)
+# Of serve/, what the simulator replaces or has no use for, and the rest.
+SERVE    := src/serve/address.c $(wildcard src/serve/clients.c) src/serve/config.c src/serve/json_strict.c src/serve/service.c
+DESK     := $(filter-out $(SERVE),$(wildcard src/serve/*.c))
+CORE     := $(filter-out $(SEAM),$(wildcard src/base/*.c)) $(wildcard src/raft/*.c) $(wildcard src/storage/*.c) $(DESK)
 PROTO_O  := $(B)/generated/raft_message.pb-c.o
 
 objects   = $(patsubst %.c,$(B)/%.o,$(1))
@@ -56,8 +59,8 @@ TESTS    := $(B)/unit $(B)/unit_sim $(B)/cluster $(B)/counterd
 
 # Debian's names of what building and running need, and what tests need beside it.
 RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev libjson-c-dev libprotobuf-c-dev \
-                 protobuf-c-compiler libxxhash-dev util-linux
-TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev
+                 protobuf-c-compiler libxxhash-dev libsodium-dev libjudy-dev util-linux
+TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools
 
 # make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace.
 SEEDS      ?= 1000
@@ -116,10 +119,10 @@ $(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c test/counter.c) $(REAL_
 
 $(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c test/unit/counting.c test/counter.c) \
                $(CORE_O) $(SIM_O) $(CHECK_O)
-	$(CC) $(LDFLAGS) -o $@ $^ -lxxhash $(CHECK_L)
+	$(CC) $(LDFLAGS) -o $@ $^ $(SIM_LIBS) $(CHECK_L)
 
 $(B)/sim: $(call objects,test/sim/main.c test/counter.c) $(CORE_O) $(SIM_O)
-	$(CC) $(LDFLAGS) -o $@ $^ -lxxhash
+	$(CC) $(LDFLAGS) -o $@ $^ $(SIM_LIBS)
 
 $(B)/cluster: $(call objects,$(CLUSTER_TESTS)) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)

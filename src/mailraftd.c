@@ -33,7 +33,7 @@ static const char USAGE[] =
     "Exit status: 0 stopped by a signal; 1 could not start or go on; 2 usage or config; 3 data_dir refused (locked,\n"
     "damaged, or of another node or cluster); 4 a write or sync failed, or the disk is full.\n";
 
-enum status {
+enum exit_status {
     STATUS_STOPPED = 0,
     STATUS_FAILED = 1,
     STATUS_CONFIG = 2,
@@ -58,7 +58,7 @@ static void complain(const char *line)
 }
 
 /* The one line on stderr with which a process refuses to start or dies. */
-__attribute__((format(printf, 2, 3))) static int die(enum status status, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int die(enum exit_status status, const char *format, ...)
 {
     char text[MAILRAFT_ERROR_MESSAGE_MAX + 100];
     char line[sizeof(text) + 20];
@@ -247,8 +247,9 @@ static bool run_node(struct node *node, struct mailraft_error *err)
 /* *stuck: a thread was left behind, and may still use the service and the log. */
 static bool run_service(struct config *config, struct log *log, bool *stuck, struct mailraft_error *err)
 {
-    struct service *service = service_new();
+    struct service *service = service_new(&config->service);
     config->node.machine = service_machine(service);
+    config->node.watcher = service_pile(service);
     struct node *node = node_new(&config->node, log);
     bool good = service_start(service, node, log, err) && run_node(node, err);
     service_stop(service);

@@ -38,6 +38,7 @@ struct mailraft_proposal {
     size_t size;
     int64_t time_us;        /* the cluster's time that the entry will carry, microseconds since 1970 */
     int64_t wall_offset_us; /* the wall clock's lead over it, as entries told it last */
+    size_t memory_bytes;    /* what the state takes, as the machine told it last, and what is logged but not applied */
     uint8_t random[MAILRAFT_RANDOM_BYTES];
 };
 
@@ -69,7 +70,8 @@ struct mailraft_machine {
     void (*apply)(void *context, const struct mailraft_entry *entries, size_t count,
                   struct mailraft_standing *standing);
 
-    /* Answers a query from the state, which it leaves as it is. time_us: the cluster's time of the read. */
+    /* Answers a query from the state, which it leaves as it is. time_us: the cluster's time of the read, earlier than
+     * the deadline that the machine told last: what is due has been applied before. */
     void (*read)(void *context, const void *query, size_t size, int64_t time_us, struct mailraft_buffer *reply);
 
     /* Puts the next portion of a snapshot (some 64 KiB). portion 0 begins one of the state as it is then, and abandons

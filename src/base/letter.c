@@ -3,6 +3,27 @@
 #include "base/credit.h"
 #include "base/memory.h"
 
+void letter_list_add(struct letter_list *list, struct letter *letter)
+{
+    letter->next = NULL;
+    if (list->first == NULL)
+        list->first = letter;
+    else
+        list->last->next = letter;
+    list->last = letter;
+}
+
+struct letter *letter_list_take(struct letter_list *list)
+{
+    struct letter *letter = list->first;
+
+    if (letter == NULL)
+        return NULL;
+    list->first = letter->next;
+    letter->next = NULL;
+    return letter;
+}
+
 struct letter *letter_new(enum letter_kind kind)
 {
     struct letter *letter = memory_new(sizeof *letter);
@@ -36,7 +57,13 @@ static void free_contents(struct letter *letter)
     case LETTER_FILE_MADE:
         memory_free(letter->error);
         break;
+    case LETTER_MESSAGE:
+        buffer_fini(&letter->body);
+        break;
     case LETTER_PROPOSE:
+    case LETTER_READ:
+    case LETTER_READ_EARLY:
+    case LETTER_QUERY:
         buffer_fini(&letter->request);
         break;
     case LETTER_APPLY:
@@ -44,6 +71,9 @@ static void free_contents(struct letter *letter)
         break;
     case LETTER_REPLY:
         buffer_fini(&letter->reply.bytes);
+        break;
+    case LETTER_STATUS:
+        memory_free(letter->status);
         break;
     default: /* values only */
         break;

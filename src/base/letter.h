@@ -42,8 +42,13 @@ enum letter_kind {
     LETTER_LOST,         /* link, which we had opened, has closed */
     LETTER_ENTRIES_READ, /* entries, for what asked with this number; from: the log reader */
     LETTER_APPLIED,      /* applied: how far the machine is; from: the applier */
+    LETTER_READ_EARLY,   /* request, for proposer: at its time something is due that no entry has told of yet; from: the
+                          * applier */
     /* to the server, in the clients' lane */
-    LETTER_PROPOSE, /* request, for proposer */
+    LETTER_PROPOSE,       /* request: a command, for proposer, over the way that `view` numbers */
+    LETTER_READ,          /* request: a query; the same */
+    LETTER_COUNT,         /* number of an entry: on how many other members is it durable? the same */
+    LETTER_STATUS_WANTED, /* how is the server? It answers the watcher with LETTER_STATUS */
     /* to the scribe, in the inner lane (the control lane is its helper's) */
     LETTER_SAVE_BALLOT,  /* ballot */
     LETTER_SAVE_ENTRIES, /* entries: where the first is not the next one, it replaces that one and all after it */
@@ -57,8 +62,11 @@ enum letter_kind {
     LETTER_READ_ENTRIES, /* range: where they are; place.first and place.last are those that are wanted */
     /* to the applier, in the inner lane (in the control lane: NO_MORE) */
     LETTER_APPLY, /* entries, and for which of them somebody waits */
+    LETTER_QUERY, /* request, for proposer; time_us: the cluster's time at which it is answered */
     /* to whoever proposed, in the inner lane */
     LETTER_REPLY, /* reply, to what carried this number */
+    /* to the watcher, in the inner lane */
+    LETTER_STATUS, /* status: the way to the leader has changed, or it was asked for */
 };
 
 struct ballot {
@@ -97,11 +105,16 @@ struct introduction {
     bool rejoin_empty; /* its operator lets it back though its folder is new */
 };
 
-/* Who waits for what becomes of a proposal. Its pile outlives the node. */
+/* Who waits for what becomes of a proposal or a query. Its pile outlives the node. */
 struct proposer {
     struct pile *pile; /* NULL: nobody */
     uint64_t number;   /* the proposer's, repeated in the reply */
+    struct link link;  /* over which a member forwarded it; peer 0: it came from this node */
 };
+
+/* Whoever asks with a view is answered only over the way to the leader that has this number (struct status), so that
+ * what it asks for stays in order whatever happens to leaders; with VIEW_HERE only where this node leads. */
+#define VIEW_HERE 0
 
 struct wait { /* an entry that somebody on this node waits for */
     raft_index index;
@@ -111,9 +124,29 @@ struct wait { /* an entry that somebody on this node waits for */
 enum outcome {
     OUTCOME_APPLIED,      /* durable on a majority and applied; bytes: the machine's answer */
     OUTCOME_REFUSED,      /* the machine's `prepare` refused it; bytes: its answer */
-    OUTCOME_NOT_EXECUTED, /* certainly never executed: there is no leader here, or another entry stands in its place */
-    OUTCOME_UNCERTAIN,    /* it was logged, and what becomes of it is not known here */
-    OUTCOME_TOO_LARGE     /* more than an entry may have; never executed */
+    OUTCOME_NOT_EXECUTED, /* certainly never executed: no leader took it, or another entry stands in its place */
+    OUTCOME_UNCERTAIN,    /* it may have been logged, and what becomes of it is not known here */
+    OUTCOME_TOO_LARGE,    /* more than an entry may have; never executed */
+    OUTCOME_READ,         /* a query; bytes: the machine's answer */
+    OUTCOME_COUNTED,      /* index: on how many other members the entry is durable */
+    OUTCOME_LAST = OUTCOME_COUNTED
+};
+
+/* How a server is, and over which way its node reaches the leader. */
+struct status {
+    uint64_t view; /* numbers the way, from 1; another number: another leader, term or connection */
+    bool open;     /* there is a way: this node leads, or is connected to who does, and commands may come */
+    const char *role; /* FOLLOWER, CANDIDATE or LEADER; a string that lasts */
+    raft_term term;
+    raft_id leader_id; /* NO_ONE */
+    raft_index commit_index, applied_index, last_index;
+    size_t memory_bytes; /* what the machine's state takes */
+    int member_count;
+    struct {
+        raft_id id;
+        bool connected;         /* as far as this node knows */
+        raft_index match_index; /* the leader knows it; 0 otherwise */
+    } members[MEMBERS_MAX];
 };
 
 struct letter {
@@ -133,6 +166,7 @@ struct letter {
                 struct message message;
                 struct introduction hello;
             };
+            struct mailraft_buffer body; /* owned: the requests or replies that the message carries (requests.h) */
         };
         struct {
             struct ballot ballot;
@@ -159,19 +193,33 @@ struct letter {
         struct {
             struct mailraft_buffer request; /* owned */
             struct proposer proposer;
+            uint64_t view;
+            bool behind; /* READ: it sees every command that the same proposer has asked for before */
+            raft_index index; /* COUNT: of the entry */
+            int64_t time_us;  /* QUERY, READ_EARLY */
         };
+        struct status *status; /* owned */
         struct {
             size_t wait_count;
             struct wait *waits; /* owned; by index */
         };
         struct {
             enum outcome outcome;
-            raft_index index;             /* of the entry; 0: none was logged */
+            raft_index index;             /* of the entry; 0: none was logged. COUNTED: the number of members */
             raft_id leader_id;            /* NOT_EXECUTED: who may lead; NO_ONE */
+            struct link link;             /* the proposer's */
             struct mailraft_buffer bytes; /* owned */
         } reply;
     };
 };
+
+/* Letters on their way to one pile, oldest first. Zeros: none. */
+struct letter_list {
+    struct letter *first, *last; /* last: to be trusted only while first is not NULL */
+};
+
+void letter_list_add(struct letter_list *list, struct letter *letter);
+struct letter *letter_list_take(struct letter_list *list); /* the oldest; NULL: none */
 
 struct letter *letter_new(enum letter_kind kind); /* zeroed but for its kind */
 void letter_free(struct letter *letter);          /* with what it owns; gives its credit back; NULL is fine */

@@ -12,6 +12,8 @@ static const char *const TYPE_NAMES[MESSAGE_TYPE_LAST + 1] = {
     [REQUEST_APPEND_ENTRIES] = "REQUEST_APPEND_ENTRIES",
     [RESPONSE_APPEND_ENTRIES] = "RESPONSE_APPEND_ENTRIES",
     [TIMEOUT_NOW] = "TIMEOUT_NOW",
+    [FORWARD] = "FORWARD",
+    [FORWARDED] = "FORWARDED",
 };
 
 static const char *const REFUSAL_NAMES[REFUSAL_LAST + 1] = {
@@ -97,8 +99,14 @@ static void text_add_fields(struct text *text, const struct message *message)
                  (unsigned long long)message->request_incarnation, (unsigned long long)message->request_connection,
                  (unsigned)message->request_channel);
         break;
+    case FORWARDED:
+        text_add(text, " request_incarnation=%016llx request_connection=%llu request_channel=%u",
+                 (unsigned long long)message->request_incarnation, (unsigned long long)message->request_connection,
+                 (unsigned)message->request_channel);
+        break;
     case HELLO:
     case TIMEOUT_NOW:
+    case FORWARD:
         break;
     }
 }

@@ -27,7 +27,9 @@ enum message_type {
     REQUEST_APPEND_ENTRIES = 6,
     RESPONSE_APPEND_ENTRIES = 7,
     TIMEOUT_NOW = 8,
-    MESSAGE_TYPE_LAST = TIMEOUT_NOW
+    FORWARD = 9,    /* what clients of the sender want of the leader; requests travel beside the message (requests.h) */
+    FORWARDED = 10, /* what became of that; so do replies */
+    MESSAGE_TYPE_LAST = FORWARDED
 };
 
 /* Why a vote or a pre-vote was refused. */
@@ -72,6 +74,7 @@ struct message {
     raft_index rejected_index; /* not entries_appended: the request's prev_index ... */
     raft_term conflict_term;   /* ... the term that the entry has here (0: there is no such entry) ... */
     raft_index conflict_index; /* ... and the first entry of that term here, or one more than the last entry */
+    /* RESPONSE_APPEND_ENTRIES, FORWARDED */
     uint64_t request_incarnation; /* over which connection the request came, as the hello of whoever opened it said: */
     uint64_t request_connection;  /* an answer that was meant for an earlier one is told by it */
     uint32_t request_channel;     /* enum channel (letter.h) */

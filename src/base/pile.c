@@ -11,36 +11,27 @@
 
 #define CLIENTS_PORTION 16 /* client letters in a row before the other lanes are looked at */
 
-struct list {
-    struct letter *first, *last; /* last: to be trusted only while first is not NULL */
-};
-
 struct pile {
     struct mutex mutex; /* guards from here to closed; nobody waits while holding it */
     struct wake wake;   /* mail in a lane that the owner waits for, or the pile was closed */
-    struct list incoming[LANE_COUNT];
+    struct letter_list incoming[LANE_COUNT];
     int lanes_awaited; /* the owner sleeps until one of that many first lanes gets mail; 0: it is awake or woken */
+    bool dozing;       /* and does so elsewhere: the alarm wakes it */
     bool closed;
 
+    /* Set before anybody puts. */
+    void (*ring)(void *context); /* NULL: it only ever waits here */
+    void *ring_context;
+
     /* The owner's alone. */
-    struct list lanes[LANE_COUNT]; /* collected, older than anything incoming in the same lane */
+    struct letter_list lanes[LANE_COUNT]; /* collected, older than anything incoming in the same lane */
     int clients_in_a_row;          /* client letters taken since incoming mail was last collected */
     int64_t stalled_deadline_us;   /* the deadline that was found stalled last, ... */
     int64_t moved_deadline_us;     /* ... and what it was moved to */
 };
 
-static void list_append(struct list *list, struct letter *letter)
-{
-    letter->next = NULL;
-    if (list->first == NULL)
-        list->first = letter;
-    else
-        list->last->next = letter;
-    list->last = letter;
-}
-
 /* Moves everything from one list to the end of another. */
-static void list_move(struct list *to, struct list *from)
+static void list_move(struct letter_list *to, struct letter_list *from)
 {
     if (from->first == NULL)
         return;
@@ -52,19 +43,12 @@ static void list_move(struct list *to, struct list *from)
     from->first = NULL;
 }
 
-static struct letter *list_take(struct list *list)
+static void list_free(struct letter_list *list)
 {
-    struct letter *letter = list->first;
+    struct letter *letter;
 
-    list->first = letter->next;
-    letter->next = NULL;
-    return letter;
-}
-
-static void list_free(struct list *list)
-{
-    while (list->first != NULL)
-        letter_free(list_take(list));
+    while ((letter = letter_list_take(list)) != NULL)
+        letter_free(letter);
 }
 
 struct pile *pile_new(void)
@@ -91,37 +75,61 @@ void pile_free(struct pile *pile)
     memory_free(pile);
 }
 
-/* The mutex is held. Later puts and closes find the owner woken and spare the call: a batch is one wake-up. */
-static void pile_wake_owner(struct pile *pile)
+/* The mutex is held. Later puts and closes find the owner woken and spare the call: a batch is one wake-up. Whether the
+ * alarm is to be rung, once the mutex is not held any more. */
+static bool wake_owner(struct pile *pile)
 {
+    bool dozing = pile->dozing;
+
     pile->lanes_awaited = 0;
-    wake_one(&pile->wake);
+    pile->dozing = false;
+    if (!dozing)
+        wake_one(&pile->wake);
+    return dozing;
+}
+
+void pile_put_all(struct pile *pile, enum lane lane, struct letter_list *letters)
+{
+    bool closed, ring = false;
+
+    if (letters->first == NULL)
+        return;
+    mutex_lock(&pile->mutex);
+    closed = pile->closed;
+    if (!closed) {
+        int64_t now_us = clock_now_us(); /* under the mutex, so that in a lane it never goes back */
+        for (struct letter *letter = letters->first; letter != NULL; letter = letter->next)
+            letter->put_us = now_us;
+        list_move(&pile->incoming[lane], letters);
+        if ((int)lane < pile->lanes_awaited)
+            ring = wake_owner(pile);
+    }
+    mutex_unlock(&pile->mutex);
+    if (closed)
+        list_free(letters);
+    else if (ring)
+        pile->ring(pile->ring_context);
 }
 
 void pile_put(struct pile *pile, enum lane lane, struct letter *letter)
 {
-    bool closed;
+    struct letter_list letters = {0};
 
-    mutex_lock(&pile->mutex);
-    closed = pile->closed;
-    if (!closed) {
-        letter->put_us = clock_now_us(); /* under the mutex, so that in a lane it never goes back */
-        list_append(&pile->incoming[lane], letter);
-        if ((int)lane < pile->lanes_awaited)
-            pile_wake_owner(pile);
-    }
-    mutex_unlock(&pile->mutex);
-    if (closed)
-        letter_free(letter);
+    letter_list_add(&letters, letter);
+    pile_put_all(pile, lane, &letters);
 }
 
 void pile_close(struct pile *pile)
 {
+    bool ring = false;
+
     mutex_lock(&pile->mutex);
     pile->closed = true;
     if (pile->lanes_awaited > 0)
-        pile_wake_owner(pile);
+        ring = wake_owner(pile);
     mutex_unlock(&pile->mutex);
+    if (ring)
+        pile->ring(pile->ring_context);
 }
 
 /* The deadline that counts for a take at now_us: the one asked for or, after a stall, what it was moved to. */
@@ -160,14 +168,14 @@ static struct letter *pile_next(struct pile *pile, enum lane upto, int64_t deadl
         const struct letter *first = pile->lanes[lane].first;
 
         if (first != NULL && (early || first->put_us <= deadline_us))
-            return list_take(&pile->lanes[lane]);
+            return letter_list_take(&pile->lanes[lane]);
     }
     if (upto < LANE_CLIENTS || !early || pile->lanes[LANE_CLIENTS].first == NULL)
         return NULL;
     if (pile->clients_in_a_row == CLIENTS_PORTION)
         return NULL;
     pile->clients_in_a_row++;
-    return list_take(&pile->lanes[LANE_CLIENTS]);
+    return letter_list_take(&pile->lanes[LANE_CLIENTS]);
 }
 
 /* The mutex is held. Whether there is something to wake up for. */
@@ -209,6 +217,34 @@ static void pile_wait(struct pile *pile, enum lane upto, int64_t deadline_us, in
     mutex_unlock(&pile->mutex);
 }
 
+void pile_set_alarm(struct pile *pile, void (*ring)(void *context), void *context)
+{
+    pile->ring = ring;
+    pile->ring_context = context;
+}
+
+bool pile_doze(struct pile *pile)
+{
+    bool news;
+
+    mutex_lock(&pile->mutex);
+    news = pile_has_news(pile, LANE_CLIENTS);
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        news = news || pile->lanes[lane].first != NULL;
+    pile->dozing = !news;
+    pile->lanes_awaited = news ? 0 : LANE_COUNT;
+    mutex_unlock(&pile->mutex);
+    return !news;
+}
+
+void pile_rouse(struct pile *pile)
+{
+    mutex_lock(&pile->mutex);
+    pile->dozing = false;
+    pile->lanes_awaited = 0;
+    mutex_unlock(&pile->mutex);
+}
+
 /* The clock is read before incoming mail is collected: what was put before a deadline that has passed by then has been
  * collected before the deadline fires. */
 struct letter *pile_take(struct pile *pile, enum lane upto, int64_t deadline_us, int64_t *now_us)
@@ -247,7 +283,7 @@ struct letter *pile_try(struct pile *pile, enum lane upto, int64_t *now_us)
 
 void pile_put_back(struct pile *pile, enum lane lane, struct letter *letter)
 {
-    struct list *list = &pile->lanes[lane];
+    struct letter_list *list = &pile->lanes[lane];
 
     if (list->first == NULL)
         list->last = letter;

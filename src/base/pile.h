@@ -28,6 +28,14 @@ struct pile *pile_new(void);
 void pile_free(struct pile *pile); /* with the letters in it */
 
 void pile_put(struct pile *pile, enum lane lane, struct letter *letter); /* never fails, never waits */
+void pile_put_all(struct pile *pile, enum lane lane, struct letter_list *letters); /* as one, and empties the list */
+
+/* For an owner that waits for other things than mail, too, by epoll(7) say. Before it does, it dozes: false where there
+ * is mail already. From then on the first letter or close rings the alarm, once, until the owner dozes again; rouse
+ * ends it. The alarm is set before anyone puts; it is rung by whoever puts, and must not block. */
+void pile_set_alarm(struct pile *pile, void (*ring)(void *context), void *context);
+bool pile_doze(struct pile *pile);
+void pile_rouse(struct pile *pile);
 
 /* The next letter of the lanes from control up to `upto`; NULL when the deadline passed, or when the pile is closed
  * and those lanes are empty. *now_us: the time of this take, read once. */

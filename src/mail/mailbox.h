@@ -8,7 +8,7 @@
  * Delivery:  at most once, in order within a connection. LETTER_CONNECTED comes before the first message of a
  *            connection that a peer opened and LETTER_DISCONNECTED after its last; LETTER_REACHED before anything
  *            leaves over a connection that we opened, and LETTER_LOST when it has ended. Nothing is sent again after
- *            that.
+ *            that, and nothing of it over the next one.
  * Sending never waits: what the socket does not take at once waits in the outbox (while there is no connection, the
  *            newest OUTBOX_UNCONNECTED_MAX droppable frames), and is sent by the writer thread. A full outbox drops its
  *            oldest unsent droppable frame; that of the bulk channel holds MAILBOX_BULK_BYTES and a largest entry, so
@@ -55,6 +55,12 @@ bool mailbox_start(struct mailbox *mailbox, struct mailraft_error *err);
  * (the outbox takes references of its own); NULL: none. droppable: may be thrown away when the outbox is full. */
 void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, const struct message *message,
                   const struct batch *entries, bool droppable);
+
+/* A FORWARD or FORWARDED over the bulk channel, with its body, which is copied. It goes with its connection, and is
+ * never dropped before: who sends them bounds them. */
+void mailbox_forward(struct mailbox *mailbox, raft_id to, const struct message *message,
+                     const struct mailraft_buffer *body);
+size_t mailbox_waiting_bytes(struct mailbox *mailbox, raft_id to, enum channel channel); /* that have not left */
 
 uint64_t mailbox_incarnation(const struct mailbox *mailbox); /* ours: random, never 0 */
 

@@ -194,6 +194,8 @@ static void handle_message(struct server *server)
     case HELLO:
     case REQUEST_PRE_VOTE:
     case RESPONSE_APPEND_ENTRIES:
+    case FORWARD:
+    case FORWARDED:
         break;
     }
 }

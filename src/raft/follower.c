@@ -80,6 +80,8 @@ static void handle_message(struct server *server)
     case REQUEST_PRE_VOTE: /* answered for every role alike */
     case RESPONSE_PRE_VOTE:
     case RESPONSE_VOTE:
+    case FORWARD:          /* and these */
+    case FORWARDED:
     case RESPONSE_APPEND_ENTRIES: /* late answers to what we asked in another role */
         break;
     }

@@ -170,6 +170,8 @@ static void handle_message(struct server *server)
     case RESPONSE_PRE_VOTE:
     case RESPONSE_VOTE: /* a vote that came after the majority's */
     case TIMEOUT_NOW:
+    case FORWARD: /* these are taken in every role alike */
+    case FORWARDED:
         break;
     }
 }

@@ -29,6 +29,8 @@ struct node_config {
     bool birth_all;           /* the cluster is born only with every member's vote */
     bool rejoin_empty;        /* others may take this node back though its folder is new */
     const struct mailraft_machine *machine; /* borrowed; NULL: none, and proposals are refused */
+    struct pile *watcher;   /* LETTER_STATUS comes here whenever the way to the leader changes; NULL: nobody watches. It
+                             * outlives the node */
     bool fast_failover; /* whether a closed connection of the leader is a reason to stand before the timeout */
     int32_t pid; /* told to whoever finds the data folder locked */
     char about[DISK_PATH_MAX + 256]; /* key=value facts for the first line of the state log */
@@ -50,6 +52,9 @@ bool node_run(struct node *node, struct mailraft_error *err);
  * */
 void node_propose(struct node *node, const void *request, size_t size, const struct proposer *proposer,
                   struct credit *credit);
+
+/* The same for many at once: LETTER_PROPOSE, LETTER_READ, LETTER_COUNT and LETTER_STATUS_WANTED, in their order. */
+void node_ask(struct node *node, struct letter_list *letters);
 
 void node_stop(struct node *node);                   /* hands leadership over, then stops; twice: stops at once */
 const struct server *node_server(const struct node *node); /* to look at from the same thread (or the simulator) */

@@ -7,7 +7,7 @@
 #define SERVE_CONFIG_H
 
 #include "base/line.h"
-#include "raft/node.h"
+#include "serve/service.h"
 
 #define CONFIG_BYTES_MAX (1024 * 1024)
 
@@ -17,7 +17,8 @@
 #define CONFIG_CACHE_BYTES_MAX ((int64_t)1 << 40) /* no machine has more */
 
 struct config {
-    struct node_config node; /* all but `about`, `pid`, `warning`, `rejoin_empty` and `machine` */
+    struct node_config node; /* all but `about`, `pid`, `warning`, `rejoin_empty`, `machine` and `watcher` */
+    struct service_config service; /* what clients are served, and how */
     struct address listen_client, listen_admin; /* none: port 0 */
     bool trusted_network;
     enum log_level log_level;

@@ -10,14 +10,22 @@
 #define SERVE_SERVICE_H
 
 #include "raft/node.h"
+#include "serve/sessions.h"
+
+struct service_config {
+    struct sessions_config sessions; /* client: port 0 where this node serves no clients */
+    struct clients_config clients;
+};
 
 struct service; /* NULL: there is nothing to serve; every call takes it */
 
-struct service *service_new(void);
+/* config: borrowed for the call. */
+struct service *service_new(const struct service_config *config);
+struct pile *service_pile(const struct service *service); /* for the node to be watched from (node.h); NULL: nobody */
 const struct mailraft_machine *service_machine(const struct service *service); /* NULL: none */
 
-/* Proposals may come from now on, even before the node runs. SERVER_ERROR where no thread can be started; what had been
- * started is stopped again. */
+/* Proposals may come from now on, even before the node runs. BIND_ERROR where clients cannot be served at their
+ * address, SERVER_ERROR where no thread can be started; what had been started is stopped again. */
 bool service_start(struct service *service, struct node *node, struct log *log, struct mailraft_error *err);
 
 void service_stop(struct service *service); /* also one that was not started: nothing */

@@ -226,12 +226,19 @@ static void run_lines(void *context)
 
 /* ---- The service ---- */
 
-struct service *service_new(void)
+struct service *service_new(const struct service_config *config)
 {
+    (void)config;
     struct service *service = memory_new(sizeof *service);
     service->replies = pile_new();
     service->machine = (struct mailraft_machine){service, prepare, apply, answer, write_snapshot, read_snapshot};
     return service;
+}
+
+struct pile *service_pile(const struct service *service)
+{
+    (void)service;
+    return NULL;
 }
 
 const struct mailraft_machine *service_machine(const struct service *service)

@@ -106,7 +106,7 @@ static void show(struct service *service, uint64_t line)
 static bool await_node(struct service *service)
 {
     service->questions[0] = (struct question){.times = 1};
-    node_propose(service->node, "", 0, &(struct proposer){service->replies, 0}, NULL);
+    node_propose(service->node, "", 0, &(struct proposer){.pile = service->replies, .number = 0}, NULL);
     return credit_take(service->window, 1);
 }
 
@@ -117,7 +117,7 @@ static bool propose(struct service *service, uint64_t *number, const struct ques
     if (!credit_take(service->window, 1) || !credit_take(service->credit, size))
         return false;
     service->questions[*number % WINDOW] = *question;
-    node_propose(service->node, request, size, &(struct proposer){service->replies, *number}, service->credit);
+    node_propose(service->node, request, size, &(struct proposer){.pile = service->replies, .number = *number}, service->credit);
     ++*number;
     return true;
 }
@@ -272,8 +272,9 @@ static void tell(void *context)
 
 /* ---- The service ---- */
 
-struct service *service_new(void)
+struct service *service_new(const struct service_config *config)
 {
+    (void)config;
     struct service *service = memory_new(sizeof *service);
     service->replies = pile_new();
     service->credit = credit_new(CREDIT_BYTES);
@@ -284,6 +285,12 @@ struct service *service_new(void)
     service->machine.apply = apply;
     service->machine.read_snapshot = read_snapshot;
     return service;
+}
+
+struct pile *service_pile(const struct service *service)
+{
+    (void)service;
+    return NULL;
 }
 
 const struct mailraft_machine *service_machine(const struct service *service)

@@ -102,7 +102,7 @@ bool sim_propose(struct sim *sim, raft_id id, const char *request)
 
     if (life == NULL || life->node == NULL || life->client_pile == NULL || life->not_answered >= NOT_ANSWERED_MAX)
         return false;
-    proposer = (struct proposer){life->client_pile, check_proposed(sim)};
+    proposer = (struct proposer){.pile = life->client_pile, .number = check_proposed(sim)};
     life->not_answered++;
     sim_trace(sim, "proposal %llu at %d: %s", (unsigned long long)proposer.number, id, request);
     life_enter(sim, life);

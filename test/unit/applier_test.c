@@ -76,7 +76,7 @@ static struct wait *wait_for(struct scene *scene, raft_index first, size_t count
 {
     struct wait *waits = memory_new(count * sizeof *waits);
     for (size_t i = 0; i < count; i++)
-        waits[i] = (struct wait){first + i, {scene->client, 100 + first + i}};
+        waits[i] = (struct wait){first + i, {.pile = scene->client, .number = 100 + first + i}};
     return waits;
 }
 
@@ -258,7 +258,7 @@ static void reply_by_hand(struct scene *scene)
     int64_t now_us;
     struct mailraft_buffer bytes = {.bytes = NULL};
     mailraft_buffer_put(&bytes, "no", 2);
-    applier_reply(&(struct proposer){scene->client, 9}, OUTCOME_REFUSED, 0, NO_ONE, &bytes);
+    applier_reply(&(struct proposer){.pile = scene->client, .number = 9}, OUTCOME_REFUSED, 0, NO_ONE, &bytes);
     cr_assert_null(bytes.bytes, "they are the letter's now");
     struct letter *letter = pile_try(scene->client, LANE_INNER, &now_us);
     cr_assert_eq(letter->number, 9);
@@ -266,7 +266,7 @@ static void reply_by_hand(struct scene *scene)
     cr_assert_arr_eq(letter->reply.bytes.bytes, "no", 2);
     letter_free(letter);
     mailraft_buffer_put(&bytes, "no", 2);
-    applier_reply(&(struct proposer){NULL, 9}, OUTCOME_REFUSED, 0, NO_ONE, &bytes);
+    applier_reply(&(struct proposer){.pile = NULL, .number = 9}, OUTCOME_REFUSED, 0, NO_ONE, &bytes);
     cr_assert_not_null(bytes.bytes, "nobody waits: they stay the caller's");
     buffer_fini(&bytes);
     expect_no_reply(scene);

@@ -36,7 +36,11 @@ static const char *text_of(struct mailraft_buffer *buffer)
 
 static bool prepare(const char *request, struct mailraft_buffer *command, uint8_t random)
 {
-    struct mailraft_proposal proposal = {request, strlen(request), time_us, wall_offset_us, {random}};
+    struct mailraft_proposal proposal = {.request = request,
+                                         .size = strlen(request),
+                                         .time_us = time_us,
+                                         .wall_offset_us = wall_offset_us,
+                                         .random = {random}};
 
     return machine.prepare(machine.context, &proposal, command);
 }

@@ -212,7 +212,7 @@ void stage_propose(struct sim *sim, uint64_t number, const void *request, size_t
     if (replies == NULL)
         replies = pile_new();
     life_enter(sim, life);
-    node_propose(life->node, request, size, &(struct proposer){replies, number}, NULL);
+    node_propose(life->node, request, size, &(struct proposer){.pile = replies, .number = number}, NULL);
     life_leave(sim);
     sim_settle(sim);
 }

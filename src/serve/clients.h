@@ -1,0 +1,68 @@
+/* clients.h - the clients' sockets: a listener and all connections, on one thread that waits with epoll(7). It knows no
+ * commands: what bytes mean is for whoever it calls. One of the headers that the simulator replaces.
+ *
+ * Threads:   the calls below marked (thread) come from the clients' thread, and so must whatever they are answered
+ *            with: connection_send and its kin. open, start, stop and free: from whoever made it.
+ * Bounds:    each connection buffers at most what a request takes and output_bytes_max of what it does not read; all
+ *            of them together input_bytes_max and output_total_max. One that does not read its replies is not read from
+ *            (OUTPUT_PAUSE_BYTES); where it takes nothing for client_stall_us, or a bound is passed, it is closed, with
+ *            a line in the log.
+ * Trouble:   where descriptors run out, accepting waits until one is free; nothing spins. */
+#ifndef SERVE_CLIENTS_H
+#define SERVE_CLIENTS_H
+
+#include "base/log.h"
+#include "base/member.h"
+#include "base/pile.h"
+
+#define OUTPUT_PAUSE_BYTES (1024 * 1024)
+
+struct clients;
+struct connection;
+
+/* What the thread calls. context is the first argument of those that get no session. */
+struct clients_calls {
+    void *context;
+    /* A client has connected, from `peer` to `local` ("127.0.0.1:50322"). Returns its session, which `closed` ends. */
+    void *(*opened)(void *context, struct connection *connection, const char *peer, const char *local);
+    /* Bytes have come: those not used yet and new ones. Returns how many are used up; the rest comes again with more
+     * behind it, or when the session has been unpaused. Not called while the connection is paused or closing.
+     * *wanted: how many bytes it takes at least before it can use more (0: it does not know). */
+    size_t (*bytes)(void *session, const uint8_t *bytes, size_t size, size_t *wanted);
+    void (*closed)(void *session); /* the connection is gone; its last call */
+    /* A letter has come on the thread's pile: its receiver frees it. */
+    void (*letter)(void *context, struct letter *letter);
+    /* All that was ready has been handled: whatever was gathered leaves. Called before each wait. */
+    void (*gathered)(void *context);
+    /* When `due` wants to be called next (clock_now_us); CLOCK_NEVER. */
+    int64_t (*deadline_us)(void *context);
+    void (*due)(void *context, int64_t now_us);
+};
+
+struct clients_config {
+    struct address listen;
+    size_t connections_max;  /* one more is told "-ERR max number of clients reached" and closed */
+    size_t output_bytes_max; /* of one connection */
+    size_t output_total_max;
+    size_t input_bytes_max;  /* of all connections: above it, only those that have nothing buffered are read from */
+    int64_t client_stall_us;
+};
+
+/* Binds and listens. calls: copied. pile: the thread's own, borrowed until clients_free; log too. NULL and BIND_ERROR or
+ * NETWORK_ERROR otherwise. */
+struct clients *clients_open(const struct clients_config *config, const struct clients_calls *calls, struct pile *pile,
+                             struct log *log, struct mailraft_error *err);
+bool clients_start(struct clients *clients, struct mailraft_error *err); /* SERVER_ERROR */
+/* Takes no more clients; waits until what was sent has left, for at most wait_us; closes every connection (`closed` is
+ * called) and joins the thread. Letters that are on the pile are handled first. */
+void clients_stop(struct clients *clients, int64_t wait_us);
+void clients_free(struct clients *clients); /* NULL is fine */
+
+size_t clients_count(const struct clients *clients); /* (thread) connections that are open */
+
+/* (thread) Bytes for the client, copied. Nothing happens to a connection that is closing. */
+void connection_send(struct connection *connection, const void *bytes, size_t size);
+void connection_pause(struct connection *connection, bool paused); /* (thread) whether to read on */
+void connection_close(struct connection *connection); /* (thread) when all that was sent has left; reads nothing more */
+
+#endif
