@@ -26,6 +26,9 @@ void session_ask_status(struct session *session, void (*finish)(struct session *
 /* The same once there is a way to a leader; after client_timeout_us the command is answered with -CLUSTERDOWN. */
 void session_await_leader(struct session *session, void (*finish)(struct session *session));
 
+/* The same once the clock says until_us (clock_now_us). What the client gives after it is not read before. */
+void session_await_time(struct session *session, int64_t until_us, void (*finish)(struct session *session));
+
 const struct status *session_status(const struct session *session); /* the newest that has come; zeros: none yet */
 
 #endif

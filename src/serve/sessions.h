@@ -33,10 +33,19 @@ struct sessions_config {
     int32_t pid;
 };
 
-/* ask: puts letters on the server's pile (node_ask), and empties the list. pile: the clients' own, where replies come.
- * log: borrowed. */
-struct sessions *sessions_new(const struct sessions_config *config, struct pile *pile,
-                              void (*ask)(void *context, struct letter_list *letters), void *context, struct log *log);
+/* What a session does with its connection: connection_send, connection_pause and connection_close (clients.h), where
+ * those are linked. */
+struct connection_calls {
+    void (*send)(struct connection *connection, const void *bytes, size_t size);
+    void (*pause)(struct connection *connection, bool paused);
+    void (*close)(struct connection *connection);
+};
+
+/* ask: puts letters on the server's pile (node_ask), and empties the list. connection: copied. pile: the clients'
+ * own, where replies come. log: borrowed. */
+struct sessions *sessions_new(const struct sessions_config *config, const struct connection_calls *connection,
+                              struct pile *pile, void (*ask)(void *context, struct letter_list *letters), void *context,
+                              struct log *log);
 void sessions_free(struct sessions *sessions); /* after the last session has ended; NULL is fine */
 
 struct clients_calls sessions_calls(struct sessions *sessions);
