@@ -15,7 +15,8 @@
  *                28  u32  zero
  *                32       the answer
  *
- * An answer of more than REPLY_PART_BYTES comes in parts, so that no message is longer than its channel allows.
+ * An answer of more than REPLY_PART_BYTES comes in parts, so that no message is longer than its channel allows: a body
+ * of more than BODY_PORTION_BYTES is sent in portions, which are cut between records.
  *
  * Threads:   plain bytes; whoever holds them. */
 #ifndef BASE_REQUESTS_H
@@ -25,7 +26,8 @@
 
 #define REQUEST_HEAD_BYTES 24
 #define REPLY_HEAD_BYTES   32
-#define REPLY_PART_BYTES   (32 * 1024)
+#define BODY_PORTION_BYTES (64 * 1024)
+#define REPLY_PART_BYTES   (BODY_PORTION_BYTES / 2 - REPLY_HEAD_BYTES) /* two fill a portion */
 
 enum request_kind {
     REQUEST_COMMAND = 1,
@@ -60,6 +62,11 @@ void replies_put(struct mailraft_buffer *body, const struct reply *reply);
 /* The record at *at, which moves behind it. False at the end, or where the bytes are not sound: *at < size then. */
 bool requests_next(const struct mailraft_buffer *body, size_t *at, struct request *request);
 bool replies_next(const struct mailraft_buffer *body, size_t *at, struct reply *reply);
+
+/* Where the portion ends that begins with the record at `at`: at most BODY_PORTION_BYTES, or one larger record. What is
+ * not sound is not cut. */
+size_t requests_portion_end(const struct mailraft_buffer *body, size_t at);
+size_t replies_portion_end(const struct mailraft_buffer *body, size_t at);
 
 /* Whether all of it is sound records. PROTOCOL_ERROR. */
 bool requests_check(const struct mailraft_buffer *body, struct mailraft_error *err);
