@@ -6,6 +6,70 @@
 #include "base/memory.h"
 #include "check.h"
 
+/* ---- Lists ---- */
+
+static void add_numbered(struct letter_list *list, uint64_t number)
+{
+    struct letter *letter = letter_new(LETTER_STOP);
+
+    letter->number = number;
+    letter_list_add(list, letter);
+}
+
+/* 0: there was none. */
+static uint64_t take_numbered(struct letter_list *list)
+{
+    struct letter *letter = letter_list_take(list);
+    uint64_t number = 0;
+
+    if (letter == NULL)
+        return 0;
+    cr_assert_null(letter->next);
+    number = letter->number;
+    letter_free(letter);
+    return number;
+}
+
+Test(letter, a_list_gives_the_oldest_first)
+{
+    struct letter_list list = {0};
+
+    for (uint64_t number = 1; number <= 5; number++)
+        add_numbered(&list, number);
+    for (uint64_t number = 1; number <= 3; number++)
+        cr_assert_eq(take_numbered(&list), number);
+    add_numbered(&list, 6);
+    for (uint64_t number = 4; number <= 6; number++)
+        cr_assert_eq(take_numbered(&list), number);
+    cr_assert_eq(take_numbered(&list), 0u);
+}
+
+Test(letter, an_empty_list_can_be_filled_again)
+{
+    struct letter_list list = {0};
+
+    cr_assert_null(letter_list_take(&list));
+    for (uint64_t number = 1; number <= 3; number++) {
+        add_numbered(&list, number);
+        cr_assert_eq(take_numbered(&list), number);
+        cr_assert_eq(take_numbered(&list), 0u);
+    }
+}
+
+Test(letter, one_that_comes_from_another_list_ends_the_one_it_is_added_to)
+{
+    struct letter_list from = {0}, to = {0};
+
+    add_numbered(&from, 1);
+    add_numbered(&from, 2);
+    letter_list_add(&to, letter_list_take(&from));
+    cr_assert_eq(take_numbered(&to), 1u);
+    cr_assert_eq(take_numbered(&to), 0u);
+    cr_assert_eq(take_numbered(&from), 2u);
+}
+
+/* ---- Letters ---- */
+
 Test(letter, a_new_letter_is_zeroed_but_for_its_kind)
 {
     struct letter *letter = letter_new(LETTER_MESSAGE);
@@ -77,9 +141,18 @@ Test(letter, freeing_one_frees_what_only_its_kind_owns)
         letter_free(letter);
         letter_free(letter_new(ERRORS[i])); /* without one */
     }
-    struct letter *propose = letter_new(LETTER_PROPOSE);
-    mailraft_buffer_put(&propose->request, "x", 1);
-    letter_free(propose);
+    static const enum letter_kind REQUESTS[] = {LETTER_PROPOSE, LETTER_READ, LETTER_READ_EARLY, LETTER_QUERY};
+    for (size_t i = 0; i < sizeof REQUESTS / sizeof *REQUESTS; i++) {
+        struct letter *letter = letter_new(REQUESTS[i]);
+        mailraft_buffer_put(&letter->request, "x", 1);
+        letter_free(letter);
+    }
+    struct letter *message = letter_new(LETTER_MESSAGE);
+    mailraft_buffer_put(&message->body, "x", 1);
+    letter_free(message);
+    struct letter *status = letter_new(LETTER_STATUS);
+    status->status = memory_new(sizeof *status->status);
+    letter_free(status);
     struct letter *apply = letter_new(LETTER_APPLY);
     apply->waits = memory_new(sizeof *apply->waits);
     apply->wait_count = 1;
@@ -92,7 +165,7 @@ Test(letter, freeing_one_frees_what_only_its_kind_owns)
 /* Whatever its contents say, one of any other kind owns no more than its entries. */
 Test(letter, values_are_not_taken_for_what_is_owned)
 {
-    for (int kind = LETTER_STOP; kind <= LETTER_REPLY; kind++) {
+    for (int kind = LETTER_STOP; kind <= LETTER_STATUS; kind++) {
         struct letter *letter = letter_new((enum letter_kind)kind);
         if (kind == LETTER_MESSAGE || kind == LETTER_CONNECTED || kind == LETTER_DISCONNECTED ||
             kind == LETTER_REACHED || kind == LETTER_LOST)

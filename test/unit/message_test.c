@@ -16,6 +16,8 @@ Test(message, every_type_has_the_name_of_its_constant)
     cr_assert_str_eq(message_type_name(REQUEST_APPEND_ENTRIES), "REQUEST_APPEND_ENTRIES");
     cr_assert_str_eq(message_type_name(RESPONSE_APPEND_ENTRIES), "RESPONSE_APPEND_ENTRIES");
     cr_assert_str_eq(message_type_name(TIMEOUT_NOW), "TIMEOUT_NOW");
+    cr_assert_str_eq(message_type_name(FORWARD), "FORWARD");
+    cr_assert_str_eq(message_type_name(FORWARDED), "FORWARDED");
 }
 
 Test(message, a_number_that_is_no_type_is_unknown)
@@ -81,6 +83,9 @@ Test(message, a_description_tells_each_field_of_the_type)
                                   "entries_appended=1 match_index=12 request_incarnation=00000000000000f0 "
                                   "request_connection=5 request_channel=1 round=9"},
         {TIMEOUT_NOW, "type_of_message=TIMEOUT_NOW curr_term=4 server_id=2"},
+        {FORWARD, "type_of_message=FORWARD curr_term=4 server_id=2"},
+        {FORWARDED, "type_of_message=FORWARDED curr_term=4 server_id=2 "
+                    "request_incarnation=00000000000000f0 request_connection=5 request_channel=1"},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

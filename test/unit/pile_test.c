@@ -123,6 +123,191 @@ Test(pile, clients_come_in_portions_between_which_the_other_lanes_are_looked_at)
         cr_assert_eq(take(), i);
 }
 
+/* --- many at once --- */
+
+/* Puts the letters first to last as one. */
+static void put_all(enum lane lane, uint64_t first, uint64_t last)
+{
+    struct letter_list letters = {0};
+
+    for (uint64_t number = first; number <= last; number++) {
+        struct letter *letter = letter_new(LETTER_MESSAGE);
+
+        letter->number = number;
+        letter_list_add(&letters, letter);
+    }
+    pile_put_all(pile, lane, &letters);
+    cr_assert_null(letters.first);
+}
+
+Test(pile, letters_put_as_one_come_in_their_order_and_behind_older_ones)
+{
+    put(LANE_INNER, 1);
+    put_all(LANE_INNER, 2, 50);
+    put_all(LANE_INNER, 51, 51);
+    put(LANE_INNER, 52);
+    for (uint64_t i = 1; i <= 52; i++)
+        cr_assert_eq(take(), i);
+}
+
+Test(pile, letters_put_as_one_bear_the_time_they_were_put)
+{
+    int64_t before_us = clock_now_us(), put_us = 0;
+
+    put_all(LANE_INNER, 1, 3);
+    for (int i = 0; i < 3; i++) {
+        struct letter *letter = pile_take(pile, LANE_INNER, CLOCK_NEVER, &now_us);
+
+        cr_assert_geq(letter->put_us, before_us);
+        cr_assert(i == 0 || letter->put_us == put_us);
+        put_us = letter->put_us;
+        letter_free(letter);
+    }
+}
+
+Test(pile, putting_none_as_one_is_fine)
+{
+    put_all(LANE_INNER, 2, 1);
+    put(LANE_INNER, 1);
+    cr_assert_eq(take(), 1);
+}
+
+Test(pile, letters_put_as_one_into_a_closed_pile_are_all_discarded)
+{
+    pile_close(pile);
+    put_all(LANE_INNER, 1, 3); /* leaks show it under the address sanitizer */
+    cr_assert_eq(take(), 0);
+}
+
+/* --- looking without waiting --- */
+
+static uint64_t try(void)
+{
+    struct letter *letter = pile_try(pile, LANE_CLIENTS, &now_us);
+    uint64_t number = letter == NULL ? 0 : letter->number;
+
+    letter_free(letter);
+    return number;
+}
+
+Test(pile, a_try_hands_out_what_is_there_and_does_not_wait_for_more)
+{
+    int64_t before_us = clock_now_us();
+
+    cr_assert_eq(try(), 0);
+    put(LANE_CLIENTS, 2);
+    put(LANE_INNER, 1);
+    cr_assert_eq(try(), 1);
+    cr_assert_eq(try(), 2);
+    cr_assert_eq(try(), 0);
+    cr_assert_geq(now_us, before_us);
+}
+
+/* --- dozing --- */
+
+static int rung;
+
+static void count_ring(void *context)
+{
+    cr_assert_eq(context, pile);
+    rung++;
+}
+
+static void set_alarm(void)
+{
+    rung = 0;
+    pile_set_alarm(pile, count_ring, pile);
+}
+
+Test(pile, the_first_letter_rings_the_alarm_of_an_owner_that_dozes_and_no_other)
+{
+    set_alarm();
+    put(LANE_INNER, 1);
+    cr_assert_eq(rung, 0); /* it does not doze yet */
+    cr_assert_eq(try(), 1);
+    cr_assert(pile_doze(pile));
+    put(LANE_INNER, 2);
+    cr_assert_eq(rung, 1);
+    put(LANE_CONTROL, 3);
+    put_all(LANE_CLIENTS, 4, 5);
+    pile_close(pile);
+    cr_assert_eq(rung, 1);
+    pile_rouse(pile);
+    cr_assert_eq(try(), 3);
+    cr_assert_eq(try(), 2);
+    cr_assert_eq(try(), 4);
+    cr_assert_eq(try(), 5);
+    cr_assert_eq(try(), 0);
+}
+
+Test(pile, letters_of_every_lane_wake_an_owner_that_dozes)
+{
+    set_alarm();
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        cr_assert(pile_doze(pile));
+        put((enum lane)lane, 1);
+        cr_assert_eq(rung, lane + 1);
+        pile_rouse(pile);
+        cr_assert_eq(try(), 1);
+    }
+}
+
+Test(pile, many_letters_put_as_one_ring_once)
+{
+    set_alarm();
+    cr_assert(pile_doze(pile));
+    put_all(LANE_INNER, 1, 10);
+    cr_assert_eq(rung, 1);
+}
+
+Test(pile, its_owner_does_not_doze_while_there_is_mail)
+{
+    set_alarm();
+    put(LANE_CLIENTS, 1);
+    cr_assert_not(pile_doze(pile)); /* incoming */
+    put(LANE_CLIENTS, 2);
+    cr_assert_eq(rung, 0);
+    cr_assert_eq(try(), 1);
+    cr_assert_not(pile_doze(pile)); /* collected */
+    pile_put_back(pile, LANE_CLIENTS, pile_try(pile, LANE_CLIENTS, &now_us));
+    cr_assert_not(pile_doze(pile)); /* laid back */
+    cr_assert_eq(try(), 2);
+    cr_assert(pile_doze(pile));
+}
+
+Test(pile, an_owner_that_has_been_roused_is_not_rung_for)
+{
+    set_alarm();
+    cr_assert(pile_doze(pile));
+    pile_rouse(pile);
+    put(LANE_INNER, 1);
+    cr_assert_eq(rung, 0);
+    cr_assert_not(pile_doze(pile));
+}
+
+Test(pile, closing_rings_the_alarm_and_a_closed_pile_lets_nobody_doze)
+{
+    set_alarm();
+    cr_assert(pile_doze(pile));
+    pile_close(pile);
+    cr_assert_eq(rung, 1);
+    pile_rouse(pile);
+    cr_assert_not(pile_doze(pile));
+    pile_close(pile);
+    cr_assert_eq(rung, 1);
+}
+
+Test(pile, an_owner_that_can_doze_can_wait_as_well)
+{
+    set_alarm();
+    cr_assert(pile_doze(pile));
+    pile_rouse(pile);
+    put(LANE_INNER, 1);
+    cr_assert_eq(take(), 1);
+    cr_assert_eq(take_until(LANE_CLIENTS, clock_now_us()), 0);
+    cr_assert_eq(rung, 0);
+}
+
 /* --- laying back --- */
 
 Test(pile, a_letter_that_is_put_back_is_the_next_of_its_lane_and_keeps_its_time)
@@ -461,4 +646,56 @@ Test(pile, no_wake_up_is_lost)
         cr_assert_eq(take_until(LANE_INNER, CLOCK_NEVER), i);
     thread_join(&putter.thread);
     credit_free(putter.credit);
+}
+
+/* The bell of an owner that waits elsewhere, as an eventfd is one. */
+struct alarm {
+    struct mutex mutex; /* guards rung */
+    struct wake wake;
+    bool rung;
+};
+
+static void ring_alarm(void *context)
+{
+    struct alarm *alarm = context;
+
+    mutex_lock(&alarm->mutex);
+    alarm->rung = true;
+    wake_one(&alarm->wake);
+    mutex_unlock(&alarm->mutex);
+}
+
+static void await_alarm(struct alarm *alarm)
+{
+    mutex_lock(&alarm->mutex);
+    while (!alarm->rung)
+        cr_assert(wake_wait_until(&alarm->wake, &alarm->mutex, clock_now_us() + SOON_US), "nobody rang");
+    alarm->rung = false;
+    mutex_unlock(&alarm->mutex);
+}
+
+Test(pile, no_ring_is_lost)
+{
+    struct putter putter = {.lane = LANE_INNER, .first = 1, .credit = credit_new(1)};
+    struct alarm alarm = {.rung = false};
+    struct mailraft_error err;
+
+    mutex_init(&alarm.mutex);
+    wake_init(&alarm.wake);
+    pile_set_alarm(pile, ring_alarm, &alarm);
+    cr_assert(thread_start(&putter.thread, "putter", put_many, &putter, &err));
+    for (uint64_t next = 1; next <= LETTERS_EACH;) {
+        uint64_t number = try();
+
+        if (number != 0) {
+            cr_assert_eq(number, next++);
+        } else if (pile_doze(pile)) {
+            await_alarm(&alarm);
+            pile_rouse(pile);
+        }
+    }
+    thread_join(&putter.thread);
+    credit_free(putter.credit);
+    wake_fini(&alarm.wake);
+    mutex_fini(&alarm.mutex);
 }
