@@ -12,8 +12,8 @@
  * Memory:    keyspace_bytes counts what keys, values and tables take, by a formula of their sizes alone, so that it is
  *            the same on every node.
  *
- * Threads:   one at a time. Ownership: keys and values are copied in; what is looked up is borrowed until the next
- *            change. */
+ * Threads:   one at a time. Ownership: keys and values are copied in, from anywhere, another key included; what is looked
+ *            up is borrowed until the next change, to which a key that was found is given. */
 #ifndef SERVE_KEYSPACE_H
 #define SERVE_KEYSPACE_H
 
@@ -59,6 +59,7 @@ struct key *keyspace_find(const struct keyspace *keyspace, struct text name); /*
 uint64_t keyspace_version(const struct keyspace *keyspace, struct text name);
 struct text key_name(const struct key *key);
 struct text key_value(const struct key *key);
+uint64_t key_version(const struct key *key);
 struct expiry key_expiry(const struct key *key);
 bool key_is_raw(const struct key *key); /* its value was built in place (APPEND, SETRANGE): OBJECT ENCODING says raw */
 
@@ -77,7 +78,11 @@ struct key *keyspace_put(struct keyspace *keyspace, struct text name, struct tex
 uint8_t *keyspace_resize(struct keyspace *keyspace, struct text name, size_t size, uint64_t index);
 void keyspace_set_expiry(struct keyspace *keyspace, struct key *key, struct expiry expiry, uint64_t index);
 bool keyspace_remove(struct keyspace *keyspace, struct text name, uint64_t index); /* false: it was absent */
-void keyspace_clear(struct keyspace *keyspace, uint64_t index); /* every version changes */
+void keyspace_clear(struct keyspace *keyspace, uint64_t index); /* every version changes; the secret stays */
+
+/* The version of a part: what a copy of the keyspace needs beside its keys. */
+uint64_t keyspace_part_version(const struct keyspace *keyspace, size_t part);
+void keyspace_set_part_version(struct keyspace *keyspace, size_t part, uint64_t version);
 
 /* ---- Time ---- */
 
