@@ -73,7 +73,7 @@ MAKE_ALL := $(MAKE) --no-print-directory
 JOBS      = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs tests run test test-unit test-sim test-cluster sim bench clean install help
+.PHONY: all programs tests run test test-unit test-sim test-cluster sim fuzz bench clean install help
 
 all: programs
 
@@ -114,7 +114,8 @@ sim: $(B)/sim
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c test/counter.c) $(REAL_O) $(CHECK_O)
+$(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c test/unit/real_redis.c test/counter.c test/transcript.c) \
+           $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 
 $(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c test/unit/counting.c test/counter.c) \
@@ -142,6 +143,18 @@ $(B)/bench: $(call objects,$(filter-out test/bench/proposerd.c,$(wildcard test/b
 # mailraftd with a service that proposes to its own node.
 $(B)/proposerd: $(call objects,src/mailraftd.c test/bench/proposerd.c) $(filter-out $(B)/src/serve/service.o,$(REAL_O))
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Runs until it finds something, or for so many seconds. What it learns stays in .build/fuzz.
+FUZZ_SECONDS ?= 60
+FUZZ_SOURCES := test/fuzz/resp_fuzz.c test/transcript.c src/serve/resp.c src/base/buffer.c src/base/memory.c
+
+.build/fuzz/resp: $(FUZZ_SOURCES) src/serve/resp.h
+	@mkdir -p $@_corpus
+	clang $(CPPFLAGS) -Itest -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined \
+	    -fno-sanitize-recover=all -o $@ $(FUZZ_SOURCES)
+
+fuzz: .build/fuzz/resp
+	cd .build/fuzz && ./resp -max_total_time=$(FUZZ_SECONDS) -timeout=10 resp_corpus
 
 bench: programs $(B)/bench $(B)/proposerd
 	$(B)/bench $(if $(QUICK),--quick) $(if $(LOG),--log) $(B)/mailraftd $(B)/proposerd $(B)
@@ -184,6 +197,7 @@ help:
 	@echo '                          make test-unit, make test-sim (TEST_SEEDS=$(TEST_SEEDS)), make test-cluster'
 	@echo 'make sim SEEDS=n          simulates n clusters (FIRST_SEED=0 unless given)'
 	@echo 'make sim SEED=s           simulates one, and prints its trace'
+	@echo 'make fuzz                 bytes that clang'"'"'s fuzzer thinks of, for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone'
 	@echo 'make install PREFIX=dir   mailraftd and mailraft-cluster (PREFIX=$(PREFIX) unless given; DESTDIR too)'
 	@echo 'make clean                removes all that was built'
