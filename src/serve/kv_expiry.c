@@ -1,0 +1,221 @@
+#include "serve/kv_expiry.h"
+
+#include "serve/kv_call.h"
+
+#define US_PER_MS 1000
+
+static int64_t add_saturated(int64_t a, int64_t b)
+{
+    int64_t sum;
+
+    if (__builtin_add_overflow(a, b, &sum))
+        return b > 0 ? INT64_MAX : INT64_MIN;
+    return sum;
+}
+
+static int64_t divide_down(int64_t number, int64_t by)
+{
+    return number / by - (number % by < 0);
+}
+
+static int64_t divide_up(int64_t number, int64_t by)
+{
+    return number / by + (number % by > 0);
+}
+
+static int64_t wall_now_us(const struct kv_call *call)
+{
+    return add_saturated(call->time_us, call->wall_offset_us);
+}
+
+/* When that is by the wall clock. */
+static int64_t wall_us(const struct kv_call *call, struct expiry expiry)
+{
+    return expiry.clock == CLOCK_WALL ? expiry.at_us : add_saturated(expiry.at_us, call->wall_offset_us);
+}
+
+static int64_t wall_ms(const struct kv_call *call, struct expiry expiry)
+{
+    return divide_down(wall_us(call, expiry), US_PER_MS);
+}
+
+/* The time that a number of units tells. What is long before the present may become another such time; false: it is
+ * later than can be told. */
+static bool find_expiry(const struct kv_call *call, int64_t number, struct kv_unit unit, struct expiry *expiry)
+{
+    int64_t us;
+
+    if (__builtin_mul_overflow(number, unit.ms * US_PER_MS, &us)) {
+        if (number > 0)
+            return false;
+        us = INT64_MIN;
+    }
+    if (unit.absolute) {
+        *expiry = (struct expiry){CLOCK_WALL, us};
+        return true;
+    }
+    *expiry = (struct expiry){CLOCK_CLUSTER, add_saturated(call->time_us, us)};
+    return expiry->at_us < INT64_MAX;
+}
+
+static void put_invalid_expiry(struct kv_call *call, const char *command)
+{
+    resp_put_error(call->out, "ERR invalid expire time in '%s' command", command);
+}
+
+bool kv_read_expiry(struct kv_call *call, const char *command, struct text argument, struct kv_unit unit,
+                    struct expiry *expiry)
+{
+    int64_t number;
+
+    if (!kv_read_integer(call, argument, &number))
+        return false;
+    if (number > 0 && find_expiry(call, number, unit, expiry))
+        return true;
+    put_invalid_expiry(call, command);
+    return false;
+}
+
+void kv_set_expiry(struct kv_call *call, struct text name, struct key *key, struct expiry expiry)
+{
+    if (wall_us(call, expiry) <= wall_now_us(call))
+        keyspace_remove(call->keyspace, name, call->index);
+    else
+        keyspace_set_expiry(call->keyspace, key, expiry, call->index);
+}
+
+/* ---- EXPIRE and its like ---- */
+
+struct conditions {
+    bool nx, xx, gt, lt;
+};
+
+static bool read_conditions(struct kv_call *call, struct conditions *conditions)
+{
+    *conditions = (struct conditions){.nx = false};
+    for (size_t i = 2; i < call->count; i++) {
+        struct text argument = call->arguments[i];
+        bool *condition = kv_is_option(argument, "NX")   ? &conditions->nx
+                          : kv_is_option(argument, "XX") ? &conditions->xx
+                          : kv_is_option(argument, "GT") ? &conditions->gt
+                          : kv_is_option(argument, "LT") ? &conditions->lt
+                                                         : NULL;
+        if (condition == NULL) {
+            resp_put_error(call->out, "ERR Unsupported option %.*s", (int)argument.size, (const char *)argument.bytes);
+            return false;
+        }
+        *condition = true;
+    }
+    if (conditions->nx && (conditions->xx || conditions->gt || conditions->lt))
+        resp_put_error(call->out, "ERR NX and XX, GT or LT options at the same time are not compatible");
+    else if (conditions->gt && conditions->lt)
+        resp_put_error(call->out, "ERR GT and LT options at the same time are not compatible");
+    else
+        return true;
+    return false;
+}
+
+/* What never expires counts as expiring later than anything. */
+static bool conditions_hold(const struct kv_call *call, struct conditions conditions, struct expiry present,
+                            struct expiry wanted)
+{
+    if (present.clock == CLOCK_NONE)
+        return !conditions.xx && !conditions.gt;
+    int64_t present_ms = wall_ms(call, present);
+    int64_t wanted_ms = wall_ms(call, wanted);
+    return !conditions.nx && (!conditions.gt || wanted_ms > present_ms) && (!conditions.lt || wanted_ms < present_ms);
+}
+
+static void expire(struct kv_call *call, const char *command, struct kv_unit unit)
+{
+    struct conditions conditions;
+    struct expiry wanted;
+    int64_t number;
+
+    if (!kv_check_count(call, command, 2, SIZE_MAX) || !read_conditions(call, &conditions) ||
+        !kv_read_integer(call, call->arguments[1], &number))
+        return;
+    if (number < INT64_MIN / unit.ms || !find_expiry(call, number, unit, &wanted)) {
+        put_invalid_expiry(call, command);
+        return;
+    }
+    struct key *key = keyspace_find(call->keyspace, call->arguments[0]);
+    bool expires = key != NULL && conditions_hold(call, conditions, key_expiry(key), wanted);
+    if (expires)
+        kv_set_expiry(call, call->arguments[0], key, wanted);
+    resp_put_integer(call->out, expires);
+}
+
+void kv_expire(struct kv_call *call)
+{
+    expire(call, "expire", KV_EX);
+}
+
+void kv_pexpire(struct kv_call *call)
+{
+    expire(call, "pexpire", KV_PX);
+}
+
+void kv_expireat(struct kv_call *call)
+{
+    expire(call, "expireat", KV_EXAT);
+}
+
+void kv_pexpireat(struct kv_call *call)
+{
+    expire(call, "pexpireat", KV_PXAT);
+}
+
+/* ---- Asking ---- */
+
+static int64_t left_ms(const struct kv_call *call, struct expiry expiry)
+{
+    int64_t now_us = expiry.clock == CLOCK_WALL ? wall_now_us(call) : call->time_us;
+    int64_t left_us = expiry.at_us > now_us ? add_saturated(expiry.at_us, -now_us) : 0;
+
+    return divide_up(left_us, US_PER_MS);
+}
+
+static void tell(struct kv_call *call, const char *command, int64_t (*ms_of)(const struct kv_call *, struct expiry),
+                 int64_t unit_ms)
+{
+    if (!kv_check_count(call, command, 1, 1))
+        return;
+    const struct key *key = keyspace_find(call->keyspace, call->arguments[0]);
+    struct expiry expiry = key != NULL ? key_expiry(key) : (struct expiry){.clock = CLOCK_NONE};
+    if (expiry.clock == CLOCK_NONE)
+        resp_put_integer(call->out, key != NULL ? -1 : -2);
+    else
+        resp_put_integer(call->out, (ms_of(call, expiry) + unit_ms / 2) / unit_ms);
+}
+
+void kv_expiretime(struct kv_call *call)
+{
+    tell(call, "expiretime", wall_ms, 1000);
+}
+
+void kv_pexpiretime(struct kv_call *call)
+{
+    tell(call, "pexpiretime", wall_ms, 1);
+}
+
+void kv_ttl(struct kv_call *call)
+{
+    tell(call, "ttl", left_ms, 1000);
+}
+
+void kv_pttl(struct kv_call *call)
+{
+    tell(call, "pttl", left_ms, 1);
+}
+
+void kv_persist(struct kv_call *call)
+{
+    if (!kv_check_count(call, "persist", 1, 1))
+        return;
+    struct key *key = keyspace_find(call->keyspace, call->arguments[0]);
+    bool expires = key != NULL && key_expiry(key).clock != CLOCK_NONE;
+    if (expires)
+        keyspace_set_expiry(call->keyspace, key, (struct expiry){.clock = CLOCK_NONE}, call->index);
+    resp_put_integer(call->out, expires);
+}
