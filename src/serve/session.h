@@ -15,14 +15,23 @@ struct mailraft_buffer *session_reply(struct session *session);
 bool session_is_resp3(const struct session *session);
 struct sessions *session_sessions(const struct session *session);
 
-/* Instead of an answer now: `finish` is called when the query's answer has come (bytes; valid until it returns), and
+/* Each of the following, once for a command, and `finish` may ask for something else in turn instead of answering.
+ *
+ * Instead of an answer now: `finish` is called when the query's answer has come (bytes; valid until it returns), and
  * puts the reply into session_reply. Queries are held, sent again and timed out as all are; what was no answer never
  * reaches finish. context: borrowed, or freed by `drop`, which is called in any case (NULL: not). */
 void session_ask_query(struct session *session, const struct mailraft_buffer *query,
                        void (*finish)(struct session *session, void *context, const uint8_t *bytes, size_t size),
                        void (*drop)(void *context), void *context);
-/* The same with the server's present status (session_status afterwards), which needs no leader. */
-void session_ask_status(struct session *session, void (*finish)(struct session *session));
+/* The same for what is of use without the query's answer: where none comes over the present way to the leader, or there
+ * is no way, it is not held: finish is called without bytes (NULL). */
+void session_try_query(struct session *session, const struct mailraft_buffer *query,
+                       void (*finish)(struct session *session, void *context, const uint8_t *bytes, size_t size),
+                       void (*drop)(void *context), void *context);
+/* The same with the server's present status (session_status afterwards), which needs no leader; no bytes. */
+void session_ask_status(struct session *session,
+                        void (*finish)(struct session *session, void *context, const uint8_t *bytes, size_t size),
+                        void (*drop)(void *context), void *context);
 /* The same once there is a way to a leader; after client_timeout_us the command is answered with -CLUSTERDOWN. */
 void session_await_leader(struct session *session, void (*finish)(struct session *session));
 
