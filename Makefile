@@ -138,7 +138,7 @@ $(B)/preload.so: test/cluster/preload.c $(B)/flags
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -shared -fPIC -o $@ $<
 
 $(B)/bench: $(call objects,$(filter-out test/bench/proposerd.c,$(wildcard test/bench/*.c))) $(REAL_O)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lhiredis
 
 # mailraftd with a service that proposes to its own node.
 $(B)/proposerd: $(call objects,src/mailraftd.c test/bench/proposerd.c) $(filter-out $(B)/src/serve/service.o,$(REAL_O))
@@ -157,7 +157,7 @@ fuzz: .build/fuzz/resp
 	cd .build/fuzz && ./resp -max_total_time=$(FUZZ_SECONDS) -timeout=10 resp_corpus
 
 bench: programs $(B)/bench $(B)/proposerd
-	$(B)/bench $(if $(QUICK),--quick) $(if $(LOG),--log) $(B)/mailraftd $(B)/proposerd $(B)
+	$(B)/bench $(if $(QUICK),--quick) $(if $(LOG),--log) $(if $(RESP),--resp) $(B)/mailraftd $(B)/proposerd $(B)
 
 $(B)/generated/raft_message.pb-c.c: src/mail/raft_message.proto
 	@mkdir -p $(@D)
@@ -198,7 +198,8 @@ help:
 	@echo 'make sim SEEDS=n          simulates n clusters (FIRST_SEED=0 unless given)'
 	@echo 'make sim SEED=s           simulates one, and prints its trace'
 	@echo 'make fuzz                 bytes that clang'"'"'s fuzzer thinks of, for FUZZ_SECONDS=$(FUZZ_SECONDS)'
-	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone'
+	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone, RESP=1 for'
+	@echo '                          the reading of requests'
 	@echo 'make install PREFIX=dir   mailraftd and mailraft-cluster (PREFIX=$(PREFIX) unless given; DESTDIR too)'
 	@echo 'make clean                removes all that was built'
 	@echo

@@ -67,7 +67,6 @@ __attribute__((format(printf, 2, 3))) static enum part wrong(struct resp_reader 
     va_start(values, format);
     vsnprintf(reader->error, sizeof(reader->error), format, values);
     va_end(values);
-    reader->count = 0;
     return PART_WRONG;
 }
 
@@ -321,7 +320,7 @@ static enum part read_inline(struct resp_reader *reader, const uint8_t *bytes, s
         part = check_size(reader, end + 1);
     if (part != PART_WHOLE)
         return part;
-    struct line line = {.bytes = bytes, .size = end > 0 && bytes[end - 1] == '\r' ? end - 1 : end};
+    struct line line = {.bytes = bytes, .size = end}; /* a CR before the LF is one of the spaces */
     reader->unquoted = line.put = memory_new(line.size);
     reader->at = end + 1;
     return split(reader, &line);

@@ -8,10 +8,11 @@
 #include "idle.h"
 #include "log_figures.h"
 #include "machine.h"
+#include "resp_speed.h"
 #include "start.h"
 
 static const char USAGE[] =
-    "usage: bench [--quick] [--log] MAILRAFTD PROPOSERD FOLDER\n"
+    "usage: bench [--quick] [--log] [--resp] MAILRAFTD PROPOSERD FOLDER\n"
     "\n"
     "Measures the program MAILRAFTD: failover, an idle cluster's cost, the start; and with PROPOSERD, which is the "
     "same\n"
@@ -19,7 +20,8 @@ static const char USAGE[] =
     "FOLDER, which must be on a disk, since every election and every commit waits for one.\n"
     "\n"
     "  --quick   a tenth of the failovers, and less of the rest: to see that it works, not for the README\n"
-    "  --log     only the figures of the replicated log\n";
+    "  --log     only the figures of the replicated log\n"
+    "  --resp    only how fast requests are read\n";
 
 /* One row of the table. */
 struct row {
@@ -41,12 +43,13 @@ static const struct row ROWS[] = {
 #define ROW_COUNT (int)(sizeof ROWS / sizeof ROWS[0])
 
 struct bench {
-    bool quick, log_only;
+    bool quick, log_only, resp_only;
     struct workplace workplace;
     struct figures sync_ms, start_ms;
     struct failover failovers[ROW_COUNT];
     struct idle idle[2];
     struct log_figures log;
+    struct resp_speeds resp;
 };
 
 /* ---- Measuring ---- */
@@ -173,6 +176,8 @@ static bool read_option(struct bench *bench, const char *argument)
         return bench->quick = true;
     if (strcmp(argument, "--log") == 0)
         return bench->log_only = true;
+    if (strcmp(argument, "--resp") == 0)
+        return bench->resp_only = true;
     return false;
 }
 
@@ -186,6 +191,18 @@ static void elections(struct bench *bench)
     print_start(bench);
 }
 
+static void replicated_log(struct bench *bench)
+{
+    log_figures_measure(&bench->log, bench->quick, &bench->workplace);
+    log_figures_print(&bench->log);
+}
+
+static void requests(struct bench *bench)
+{
+    resp_speeds_measure(&bench->resp, bench->quick);
+    resp_speeds_print(&bench->resp);
+}
+
 int main(int count, char **arguments)
 {
     static struct bench bench; /* too large for a small stack */
@@ -197,11 +214,14 @@ int main(int count, char **arguments)
         return 2;
     }
     workplace_make(&bench.workplace, arguments[at + 2], arguments[at], arguments[at + 1]);
-    if (!bench.log_only)
-        elections(&bench);
     machine_sample_syncs(&bench.sync_ms, 100, &bench.workplace);
-    log_figures_measure(&bench.log, bench.quick, &bench.workplace);
-    log_figures_print(&bench.log);
+    bool all = !bench.log_only && !bench.resp_only;
+    if (all)
+        elections(&bench);
+    if (all || bench.log_only)
+        replicated_log(&bench);
+    if (all || bench.resp_only)
+        requests(&bench);
     print_machine(&bench);
     return 0;
 }

@@ -199,6 +199,8 @@ Test(resp_read, the_words_of_an_inline_command_are_apart_by_spaces)
     assert_transcript("  SET\t a \v\f b  \r\n", "[SET][a][b]\n0 bytes left\n");
     assert_transcript("SET a\vb\rc\td\r\n", "[SET][a\\x0bb][c][d]\n0 bytes left\n");
     assert_transcript("GET *1\n$4\r\n", "[GET][*1]\n[$4]\n0 bytes left\n");
+    assert_transcript("a b c d e f g h i j k l m n o p q\n",
+                      "[a][b][c][d][e][f][g][h][i][j][k][l][m][n][o][p][q]\n0 bytes left\n");
 }
 
 Test(resp_read, double_quotes_know_escapes)
@@ -320,6 +322,10 @@ Test(resp_read, it_tells_how_many_bytes_are_wanted_but_at_most_twice_what_has_co
         cr_assert_eq(resp_read(reader, STREAM, STEPS[i].size, &used), RESP_MORE);
         cr_assert_eq(resp_wanted(reader), STEPS[i].wanted, "%zu of %zu bytes", resp_wanted(reader), STEPS[i].size);
     }
+    resp_reader_free(reader);
+    reader = resp_reader_new(MUCH);
+    cr_assert_eq(resp_read(reader, (const uint8_t *)"PING\n", 5, &used), RESP_REQUEST);
+    cr_assert_eq(resp_wanted(reader), 1); /* of the next one */
     resp_reader_free(reader);
 }
 
