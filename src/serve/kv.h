@@ -15,7 +15,9 @@
  *            Arguments are those behind the command's name, as the client sent them. A transaction is answered with an
  *            array of the answers to its operations, or null where a watched key has another version by now; any other
  *            request has one operation, no watches.
- * Reads:     operations that KV_OPS says change nothing are asked by `read`, all others are logged.
+ *            What is malformed is answered with -ERR.
+ * Reads:     one operation that changes nothing (kv_op_is_read) is asked by `read`, all else is logged.
+ * Answers:   at most half a GiB together; the operation whose answer would not fit is carried out and answered with -ERR.
  *
  * Threads:   as machine.h has it; kv_prepare looks at nothing but the secret's being known, atomically. */
 #ifndef SERVE_KV_H
