@@ -117,14 +117,36 @@ bool mailbox_start(struct mailbox *mailbox, struct mailraft_error *err)
     return listener_start(&mailbox->listener, err) && start_writers(mailbox, err);
 }
 
-void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, const struct message *message,
-                  const struct batch *entries, bool droppable)
+static struct outbox *outbox_to(const struct mailbox *mailbox, raft_id to, enum channel channel)
 {
     int position = members_find(&mailbox->office.self.members, to);
 
     assert(position >= 0 && to != mailbox->office.self.id);
+    return mailbox->office.outboxes[position][channel];
+}
+
+void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, const struct message *message,
+                  const struct batch *entries, bool droppable)
+{
     assert(entries == NULL || channel == CHANNEL_BULK);
-    outbox_send(mailbox->office.outboxes[position][channel], wire_write_message(message, entries, droppable));
+    outbox_send(outbox_to(mailbox, to, channel), wire_write_message(message, entries, droppable));
+}
+
+void mailbox_forward(struct mailbox *mailbox, raft_id to, const struct message *message,
+                     const struct mailraft_buffer *body)
+{
+    struct outbox *outbox = outbox_to(mailbox, to, CHANNEL_BULK);
+    bool requests = message->type_of_message == FORWARD;
+
+    for (size_t at = 0, end; at < body->size; at = end) {
+        end = requests ? requests_portion_end(body, at) : replies_portion_end(body, at);
+        outbox_send(outbox, wire_write_body(message, body->bytes + at, end - at));
+    }
+}
+
+size_t mailbox_waiting_bytes(struct mailbox *mailbox, raft_id to, enum channel channel)
+{
+    return outbox_waiting_bytes(outbox_to(mailbox, to, channel));
 }
 
 uint64_t mailbox_incarnation(const struct mailbox *mailbox)

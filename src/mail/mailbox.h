@@ -8,11 +8,12 @@
  * Delivery:  at most once, in order within a connection. LETTER_CONNECTED comes before the first message of a
  *            connection that a peer opened and LETTER_DISCONNECTED after its last; LETTER_REACHED before anything
  *            leaves over a connection that we opened, and LETTER_LOST when it has ended. Nothing is sent again after
- *            that, and nothing of it over the next one.
+ *            that, and nothing that an outbox had before it ended goes over the next one.
  * Sending never waits: what the socket does not take at once waits in the outbox (while there is no connection, the
- *            newest OUTBOX_UNCONNECTED_MAX droppable frames), and is sent by the writer thread. A full outbox drops its
- *            oldest unsent droppable frame; that of the bulk channel holds MAILBOX_BULK_BYTES and a largest entry, so
- *            who keeps below that on its way loses nothing while a connection stands.
+ *            newest OUTBOX_UNCONNECTED_MAX messages), and is sent by the writer thread. A full outbox drops its oldest
+ *            message that has not begun to leave; that of the bulk channel holds MAILBOX_BULK_BYTES and a largest
+ *            entry, so who keeps below that on its way loses nothing while a connection stands. What is forwarded has
+ *            no part in this: it is never dropped while a connection stands, and takes no room from others.
  * What comes from outside is checked; what does not pass closes that one connection, with one log line that says
  *            which and from where (at most a line a second for each cause). */
 #ifndef MAIL_MAILBOX_H
@@ -52,12 +53,15 @@ struct mailbox *mailbox_open(const struct mailbox_config *config, struct pile *p
 bool mailbox_start(struct mailbox *mailbox, struct mailraft_error *err);
 
 /* Hands a message to the outbox of a member. entries: those of a REQUEST_APPEND_ENTRIES on the bulk channel, borrowed
- * (the outbox takes references of its own); NULL: none. droppable: may be thrown away when the outbox is full. */
+ * (the outbox takes references of its own); NULL: none. droppable: may be thrown away when the outbox is full; what may
+ * not is thrown away where there is no connection. */
 void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, const struct message *message,
                   const struct batch *entries, bool droppable);
 
-/* A FORWARD or FORWARDED over the bulk channel, with its body, which is copied. It goes with its connection, and is
- * never dropped before: who sends them bounds them. */
+/* A FORWARD or FORWARDED over the bulk channel, with its body, sound records (requests.h), which is copied. One of more
+ * than BODY_PORTION_BYTES goes as several messages, in order, cut between records; of none, as no message. No record has
+ * more bytes than the receiver's entry_bytes_max. It goes with its connection, and is never dropped before: who sends
+ * them bounds them. Where there is no connection it is thrown away at once. */
 void mailbox_forward(struct mailbox *mailbox, raft_id to, const struct message *message,
                      const struct mailraft_buffer *body);
 size_t mailbox_waiting_bytes(struct mailbox *mailbox, raft_id to, enum channel channel); /* that have not left */

@@ -13,8 +13,10 @@ struct outbox {
     struct frame *first;
     struct frame **end;            /* the pointer that the next frame goes to: first, or the last one's next */
     size_t bytes;                  /* of all of them */
-    size_t droppable;              /* how many of them are */
+    size_t droppable;              /* how many of them are, ... */
+    size_t droppable_bytes;        /* ... and their bytes */
     struct stream *stream;         /* NULL: no connection */
+    bool begun;                    /* the writer has flushed: whoever sends uses the stream, too */
     struct mailraft_error failure; /* of the stream, which is of no more use then; class NULL: it works */
 };
 
@@ -41,8 +43,17 @@ static void remove_frame(struct outbox *outbox, struct frame **at)
     if (outbox->end == &frame->next)
         outbox->end = at;
     outbox->bytes -= frame->size;
-    outbox->droppable -= frame->droppable;
+    if (frame->droppable) {
+        outbox->droppable--;
+        outbox->droppable_bytes -= frame->size;
+    }
     frame_free(frame);
+}
+
+static void remove_all(struct outbox *outbox)
+{
+    while (outbox->first != NULL)
+        remove_frame(outbox, &outbox->first);
 }
 
 void outbox_free(struct outbox *outbox)
@@ -50,8 +61,7 @@ void outbox_free(struct outbox *outbox)
     if (outbox == NULL)
         return;
     assert(outbox->stream == NULL);
-    while (outbox->first != NULL)
-        remove_frame(outbox, &outbox->first);
+    remove_all(outbox);
     mutex_fini(&outbox->mutex);
     bell_fini(&outbox->bell);
     memory_free(outbox);
@@ -74,7 +84,10 @@ static void append_frame(struct outbox *outbox, struct frame *frame)
     *outbox->end = frame;
     outbox->end = &frame->next;
     outbox->bytes += frame->size;
-    outbox->droppable += frame->droppable;
+    if (frame->droppable) {
+        outbox->droppable++;
+        outbox->droppable_bytes += frame->size;
+    }
 }
 
 /* False where there is none. */
@@ -92,7 +105,8 @@ static bool drop_oldest(struct outbox *outbox)
 
 static bool is_over(const struct outbox *outbox)
 {
-    return outbox->bytes > outbox->bytes_max || (outbox->stream == NULL && outbox->droppable > OUTBOX_UNCONNECTED_MAX);
+    return outbox->droppable_bytes > outbox->bytes_max ||
+           (outbox->stream == NULL && outbox->droppable > OUTBOX_UNCONNECTED_MAX);
 }
 
 /* The mutex is held. Sends what the socket takes at once. */
@@ -113,22 +127,42 @@ static void flush(struct outbox *outbox)
     }
 }
 
-void outbox_send(struct outbox *outbox, struct frame *frame)
+/* The mutex is held. Whether there is news for the writer: it polls for room only while frames wait. */
+static bool take_frame(struct outbox *outbox, struct frame *frame)
 {
-    bool idle, ring;
+    bool idle = outbox->first == NULL;
 
-    mutex_lock(&outbox->mutex);
-    idle = outbox->first == NULL;
     append_frame(outbox, frame);
-    if (idle)
+    if (idle && outbox->begun)
         flush(outbox);
     while (is_over(outbox) && drop_oldest(outbox))
         ;
-    /* The writer polls for room only while frames wait: the first that does is news to it. */
-    ring = idle && outbox->first != NULL && outbox->stream != NULL;
+    return idle && outbox->first != NULL && outbox->stream != NULL;
+}
+
+void outbox_send(struct outbox *outbox, struct frame *frame)
+{
+    bool taken, ring = false;
+
+    mutex_lock(&outbox->mutex);
+    taken = frame->droppable || outbox->stream != NULL;
+    if (taken)
+        ring = take_frame(outbox, frame);
     mutex_unlock(&outbox->mutex);
     if (ring)
         bell_ring(&outbox->bell);
+    if (!taken)
+        frame_free(frame);
+}
+
+size_t outbox_waiting_bytes(struct outbox *outbox)
+{
+    size_t bytes;
+
+    mutex_lock(&outbox->mutex);
+    bytes = outbox->first != NULL ? outbox->bytes - outbox->first->sent : 0;
+    mutex_unlock(&outbox->mutex);
+    return bytes;
 }
 
 void outbox_open(struct outbox *outbox, struct stream *stream)
@@ -136,6 +170,7 @@ void outbox_open(struct outbox *outbox, struct stream *stream)
     mutex_lock(&outbox->mutex);
     assert(outbox->stream == NULL);
     outbox->stream = stream;
+    outbox->begun = false;
     outbox->failure.class = NULL;
     mutex_unlock(&outbox->mutex);
 }
@@ -145,6 +180,7 @@ bool outbox_flush(struct outbox *outbox, bool *waiting, struct mailraft_error *e
     bool good;
 
     mutex_lock(&outbox->mutex);
+    outbox->begun = true;
     flush(outbox);
     *waiting = outbox->first != NULL;
     good = outbox->failure.class == NULL;
@@ -158,9 +194,7 @@ void outbox_close(struct outbox *outbox)
 {
     mutex_lock(&outbox->mutex);
     outbox->stream = NULL;
-    if (outbox->first != NULL && outbox->first->sent > 0)
-        remove_frame(outbox, &outbox->first);
-    while (drop_oldest(outbox))
-        ;
+    outbox->begun = false;
+    remove_all(outbox);
     mutex_unlock(&outbox->mutex);
 }

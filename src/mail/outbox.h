@@ -4,10 +4,11 @@
  *            socket.
  * Sending never waits: it tries the socket at once, and what does not fit stays for the writer. Nobody blocks while
  *            holding the mutex.
- * Bounds:    as many bytes as outbox_new was told, and without a connection the newest OUTBOX_UNCONNECTED_MAX droppable
- *            frames. Above that the oldest droppable frame goes that was not begun. Frames that are not droppable are
- *            never dropped: who sends them bounds them.
- * Delivery:  when a connection ends, the frame that was begun and all droppable ones go with it. */
+ * Bounds:    droppable frames: as many bytes as outbox_new was told, and without a connection the newest
+ *            OUTBOX_UNCONNECTED_MAX of them. Above that the oldest of them goes that was not begun. Frames that are not
+ *            droppable are never dropped while there is a connection, and take no room from those that are: who sends
+ *            them bounds them (outbox_waiting_bytes). Without a connection they are not taken.
+ * Delivery:  when a connection ends, all frames go with it. */
 #ifndef MAIL_OUTBOX_H
 #define MAIL_OUTBOX_H
 
@@ -18,7 +19,7 @@
 
 struct outbox;
 
-/* bytes_max: of all frames that wait, entries included. SERVER_ERROR where no descriptor is left. */
+/* bytes_max: of the droppable frames that wait, entries included. SERVER_ERROR where no descriptor is left. */
 struct outbox *outbox_new(size_t bytes_max, struct mailraft_error *err);
 void outbox_free(struct outbox *outbox); /* not while it is open; NULL is fine */
 
@@ -28,7 +29,10 @@ void outbox_nudge(struct outbox *outbox); /* the peer is there: connect to it no
 /* Rung by a nudge, and when frames wait for the socket of an open outbox. The writer silences it. */
 const struct bell *outbox_bell(const struct outbox *outbox);
 
-/* From here on sending uses the stream, which is borrowed until outbox_close. */
+size_t outbox_waiting_bytes(struct outbox *outbox); /* that have not left; from any thread */
+
+/* There is a connection: the stream is borrowed until outbox_close. Nothing leaves before the first outbox_flush, so
+ * that others can be told of it first. */
 void outbox_open(struct outbox *outbox, struct stream *stream);
 /* Sends what the socket takes at once. *waiting: whether frames are left. False when the stream has failed, here or in
  * outbox_send. */

@@ -42,7 +42,13 @@ static size_t cost_of(const struct letter *letter)
 {
     const struct batch *entries = letter->entries;
 
-    return sizeof *letter + (entries == NULL ? 0 : entries->bytes + entries->count * sizeof *entries->list[0]);
+    size_t cost = sizeof *letter;
+
+    if (entries != NULL)
+        cost += entries->bytes + entries->count * sizeof *entries->list[0];
+    if (letter->kind == LETTER_MESSAGE)
+        cost += letter->body.room;
+    return cost;
 }
 
 /* Puts a letter on the server's pile as soon as there is credit for it. False when the mailbox stops, which last words
@@ -82,14 +88,14 @@ static bool fill_buffer(struct reader *reader, size_t size, struct mailraft_erro
     return true;
 }
 
-/* The next frame's body, in the buffer. */
+/* The rest of the next frame, behind its head, in the buffer. */
 static bool read_frame(struct reader *reader, struct wire_sizes *sizes, struct mailraft_error *err)
 {
     uint8_t head[WIRE_HEAD_BYTES];
 
     return stream_read_full(reader->arrival->stream, head, sizeof head, CLOCK_NEVER, NULL, err) &&
            wire_read_head(head, &reader->rules, sizes, err) &&
-           fill_buffer(reader, sizes->message + sizes->entries, err);
+           fill_buffer(reader, sizes->message + sizes->cargo, err);
 }
 
 static bool read_message(struct reader *reader, struct mailraft_error *err)
@@ -97,14 +103,16 @@ static bool read_message(struct reader *reader, struct mailraft_error *err)
     struct letter *letter;
     struct message message;
     struct batch *entries;
+    struct mailraft_buffer body;
     struct wire_sizes sizes;
 
     if (!read_frame(reader, &sizes, err) ||
-        !wire_read_message(reader->buffer, &sizes, &reader->rules, &message, &entries, err))
+        !wire_read_message(reader->buffer, &sizes, &reader->rules, &message, &entries, &body, err))
         return false;
     letter = letter_new(LETTER_MESSAGE);
     letter->message = message;
     letter->entries = entries;
+    letter->body = body;
     return deliver(reader, letter) || error_raise(err, &NETWORK_ERROR, "we are stopping");
 }
 

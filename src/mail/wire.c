@@ -5,6 +5,7 @@
 #include <stdalign.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "raft_message.pb-c.h"
@@ -49,10 +50,12 @@ static void arena_free(void *context, void *memory) /* the whole of it goes at o
     (void)memory;
 }
 
-static struct frame *frame_pack(const Mailraft__RaftMessage *packet, const struct batch *entries, bool droppable)
+/* body_size: of the room behind the message. */
+static struct frame *frame_pack(const Mailraft__RaftMessage *packet, size_t body_size, const struct batch *entries,
+                                bool droppable)
 {
     size_t packed = mailraft__raft_message__get_packed_size(packet);
-    struct frame *frame = frame_new(WIRE_HEAD_BYTES + packed, entries, droppable);
+    struct frame *frame = frame_new(WIRE_HEAD_BYTES + packed + body_size, entries, droppable);
 
     assert(frame->size <= UINT32_MAX);
     bytes_put_u32(frame->bytes, (uint32_t)(frame->size - 4));
@@ -71,13 +74,12 @@ static void assert_entries_fit(const struct message *message, const struct batch
     assert(count == 0 || entries->list[0]->index == message->prev_index + 1);
 }
 
-struct frame *wire_write_message(const struct message *message, const struct batch *entries, bool droppable)
+static struct frame *write_packet(const struct message *message, size_t body_size, const struct batch *entries,
+                                  bool droppable)
 {
     struct data_id data_id = message->data_id; /* protobuf-c wants a pointer to what is not const */
     Mailraft__RaftMessage packet = MAILRAFT__RAFT_MESSAGE__INIT;
 
-    assert(message->type_of_message > HELLO && message->type_of_message <= MESSAGE_TYPE_LAST);
-    assert_entries_fit(message, entries);
     packet.type_of_message = message->type_of_message;
     packet.curr_term = message->curr_term;
     packet.server_id = message->server_id;
@@ -104,7 +106,33 @@ struct frame *wire_write_message(const struct message *message, const struct bat
     packet.request_incarnation = message->request_incarnation;
     packet.request_connection = message->request_connection;
     packet.request_channel = message->request_channel;
-    return frame_pack(&packet, entries, droppable);
+    return frame_pack(&packet, body_size, entries, droppable);
+}
+
+/* Whether requests or replies come with it, and never entries. */
+static bool has_body(enum message_type type)
+{
+    return type == FORWARD || type == FORWARDED;
+}
+
+struct frame *wire_write_message(const struct message *message, const struct batch *entries, bool droppable)
+{
+    assert(message->type_of_message > HELLO && message->type_of_message <= MESSAGE_TYPE_LAST);
+    assert(!has_body(message->type_of_message));
+    assert_entries_fit(message, entries);
+    return write_packet(message, 0, entries, droppable);
+}
+
+struct frame *wire_write_body(const struct message *message, const uint8_t *body, size_t size)
+{
+    struct frame *frame;
+
+    assert(has_body(message->type_of_message));
+    assert(size > 0);
+    assert_entries_fit(message, NULL);
+    frame = write_packet(message, size, NULL, false);
+    memcpy(frame->bytes + frame->own_size - size, body, size);
+    return frame;
 }
 
 struct frame *wire_write_hello(const struct hello *hello)
@@ -128,7 +156,7 @@ struct frame *wire_write_hello(const struct hello *hello)
     packet.type_of_message = HELLO;
     packet.server_id = said.sender;
     packet.hello = &hello_packet;
-    return frame_pack(&packet, NULL, false);
+    return frame_pack(&packet, 0, NULL, false);
 }
 
 bool wire_read_head(const uint8_t *head, const struct wire_rules *rules, struct wire_sizes *sizes,
@@ -147,21 +175,20 @@ bool wire_read_head(const uint8_t *head, const struct wire_rules *rules, struct 
     if ((flags & ~FLAG_DROPPABLE) != 0)
         return error_raise(err, &PROTOCOL_ERROR, "a frame has the unknown flags %#" PRIx32, flags);
     *sizes = (struct wire_sizes){packed, follow - (WIRE_HEAD_BYTES - 4) - packed};
-    if (sizes->entries > 0 && rules->entry_bytes_max == 0)
-        return error_raise(err, &PROTOCOL_ERROR, "a frame carries %zu bytes of entries where none may be",
-                           sizes->entries);
+    if (sizes->cargo > 0 && rules->entry_bytes_max == 0)
+        return error_raise(err, &PROTOCOL_ERROR, "a frame carries %zu bytes of cargo where none may be", sizes->cargo);
     return true;
 }
 
 /* NULL for what does not decode. */
-static const Mailraft__RaftMessage *packet_unpack(struct arena *arena, const uint8_t *body, size_t size,
+static const Mailraft__RaftMessage *packet_unpack(struct arena *arena, const uint8_t *rest, size_t size,
                                                   struct mailraft_error *err)
 {
     ProtobufCAllocator allocator = {arena_new, arena_free, arena};
     const Mailraft__RaftMessage *packet;
 
     arena->used = 0;
-    packet = mailraft__raft_message__unpack(&allocator, size, body);
+    packet = mailraft__raft_message__unpack(&allocator, size, rest);
     if (packet == NULL)
         error_raise(err, &PROTOCOL_ERROR, "a message of %zu bytes does not decode", size);
     return packet;
@@ -203,13 +230,17 @@ static bool check_numbers(const Mailraft__RaftMessage *packet, struct mailraft_e
     return true;
 }
 
-static bool check_message(const Mailraft__RaftMessage *packet, raft_id sender, struct mailraft_error *err)
+static bool check_message(const Mailraft__RaftMessage *packet, const struct wire_rules *rules,
+                          struct mailraft_error *err)
 {
     uint32_t type = packet->type_of_message;
 
     if (type <= HELLO || type > MESSAGE_TYPE_LAST)
         return error_raise(err, &UNEXPECTED_MESSAGE_ERROR, "Unexpected message type: %" PRIu32, type);
-    if (packet->server_id != sender)
+    if (has_body(type) && rules->entry_bytes_max == 0)
+        return error_raise(err, &UNEXPECTED_MESSAGE_ERROR, "Unexpected message type: %" PRIu32 " where there is no cargo",
+                           type);
+    if (packet->server_id != rules->sender)
         return error_raise(err, &PROTOCOL_ERROR, "a message says that it is from %" PRId32, packet->server_id);
     return check_numbers(packet, err);
 }
@@ -279,18 +310,37 @@ static struct batch *read_entries(const uint8_t *bytes, size_t size, const struc
     return NULL;
 }
 
-bool wire_read_message(const uint8_t *body, const struct wire_sizes *sizes, const struct wire_rules *rules,
-                       struct message *message, struct batch **entries, struct mailraft_error *err)
+/* In memory of just their size. False where they are not sound. */
+static bool read_body(const uint8_t *bytes, size_t size, enum message_type type, struct mailraft_buffer *body,
+                      struct mailraft_error *err)
+{
+    if (size == 0)
+        return error_raise(err, &PROTOCOL_ERROR, "a %s carries nothing", message_type_name(type));
+    *body = (struct mailraft_buffer){memory_resize(NULL, size), size, size};
+    memcpy(body->bytes, bytes, size);
+    if (type == FORWARD ? requests_check(body, err) : replies_check(body, err))
+        return true;
+    buffer_fini(body);
+    return error_prefix(err, "in a %s", message_type_name(type));
+}
+
+bool wire_read_message(const uint8_t *rest, const struct wire_sizes *sizes, const struct wire_rules *rules,
+                       struct message *message, struct batch **entries, struct mailraft_buffer *body,
+                       struct mailraft_error *err)
 {
     struct arena arena;
-    const Mailraft__RaftMessage *packet = packet_unpack(&arena, body, sizes->message, err);
+    const Mailraft__RaftMessage *packet = packet_unpack(&arena, rest, sizes->message, err);
+    const uint8_t *cargo = rest + sizes->message;
 
     *entries = NULL;
-    if (packet == NULL || !check_message(packet, rules->sender, err))
+    *body = (struct mailraft_buffer){.bytes = NULL};
+    if (packet == NULL || !check_message(packet, rules, err))
         return false;
     take_message(message, packet);
-    if (sizes->entries > 0) {
-        *entries = read_entries(body + sizes->message, sizes->entries, rules, message, err);
+    if (has_body(message->type_of_message) && message->entry_count == 0)
+        return read_body(cargo, sizes->cargo, message->type_of_message, body, err);
+    if (sizes->cargo > 0) {
+        *entries = read_entries(cargo, sizes->cargo, rules, message, err);
         return *entries != NULL;
     }
     if (message->entry_count > 0)
@@ -319,10 +369,10 @@ static bool check_hello(const Mailraft__RaftMessage *packet, struct mailraft_err
     return true;
 }
 
-bool wire_read_hello(const uint8_t *body, size_t size, struct hello *hello, struct mailraft_error *err)
+bool wire_read_hello(const uint8_t *rest, size_t size, struct hello *hello, struct mailraft_error *err)
 {
     struct arena arena;
-    const Mailraft__RaftMessage *packet = packet_unpack(&arena, body, size, err);
+    const Mailraft__RaftMessage *packet = packet_unpack(&arena, rest, size, err);
     const Mailraft__Hello *said;
 
     if (packet == NULL || !check_hello(packet, err))

@@ -105,8 +105,8 @@ static void serve(struct writer *writer, struct stream *stream, const struct hel
     bool waiting = true; /* what came while there was no connection */
 
     err->class = NULL;
+    outbox_open(writer->outbox, stream); /* first: whoever has been told may send what is not kept without it */
     put_letter(writer, LETTER_REACHED, theirs);
-    outbox_open(writer->outbox, stream);
     tell(writer, LOG_INFO, "Connected to", NULL);
     while (serve_once(writer, stream, &waiting, err))
         ;

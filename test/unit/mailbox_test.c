@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/requests.h"
 #include "mail/outbox.h"
 #include "sockets.h"
 #include "unit/post.h"
@@ -85,6 +88,123 @@ Test(mailbox, keeps_as_much_for_the_bulk_channel_as_it_promises)
     }
     batch_free(entries);
     batch_free(largest);
+}
+
+/* Both have the other's bulk channel. */
+static void start_two(void)
+{
+    post_start(1);
+    post_start(2);
+    for (int id = 1; id <= 2; id++) {
+        letter_free(post_take_of(id, CHANNEL_BULK, LETTER_REACHED));
+        letter_free(post_take_of(id, CHANNEL_BULK, LETTER_CONNECTED));
+    }
+}
+
+static uint8_t byte_of(uint64_t number, size_t at)
+{
+    return (uint8_t)(number * 31 + at * 7 + at / 251);
+}
+
+/* Forwards one request of so many bytes, whose number and bytes tell it from others. */
+static void forward(int from, raft_id to, uint64_t number, size_t size)
+{
+    struct message message = {.type_of_message = FORWARD, .server_id = from, .curr_term = 3};
+    uint8_t *bytes = memory_new(size);
+    const struct request request = {REQUEST_COMMAND, number, 0, bytes, size};
+    struct mailraft_buffer body = {.bytes = NULL};
+
+    for (size_t at = 0; at < size; at++)
+        bytes[at] = byte_of(number, at);
+    requests_put(&body, &request);
+    mailbox_forward(post_node(from)->mailbox, to, &message, &body);
+    buffer_fini(&body);
+    memory_free(bytes);
+}
+
+static void assert_forward_comes(int id, uint64_t number, size_t size)
+{
+    struct letter *letter = post_take_of(id, CHANNEL_BULK, LETTER_MESSAGE);
+    struct request request;
+    size_t at = 0;
+
+    cr_assert_eq(letter->message.type_of_message, FORWARD);
+    cr_assert_eq(letter->message.curr_term, 3u);
+    cr_assert_null(letter->entries);
+    cr_assert(requests_next(&letter->body, &at, &request));
+    cr_assert_eq(at, letter->body.size);
+    cr_assert_eq(request.number, number);
+    cr_assert_eq(request.size, size);
+    for (size_t i = 0; i < size; i++)
+        cr_assert_eq(request.bytes[i], byte_of(number, i));
+    letter_free(letter);
+}
+
+Test(mailbox, forwards_bodies_of_every_size_whole_and_in_order)
+{
+    static const size_t SIZES[] = {1, 2, 100, 1000, 4096, 30000, 60 * 1024, POST_ENTRY_BYTES_MAX};
+    const size_t count = sizeof SIZES / sizeof *SIZES;
+
+    start_two();
+    for (uint64_t number = 0; number < 40; number++)
+        forward(1, 2, number, SIZES[number * 3 % count]);
+    for (uint64_t number = 0; number < 40; number++)
+        assert_forward_comes(2, number, SIZES[number * 3 % count]);
+    cr_assert_eq(mailbox_waiting_bytes(post_node(1)->mailbox, 2, CHANNEL_BULK), 0u);
+    cr_assert_eq(mailbox_waiting_bytes(post_node(1)->mailbox, 2, CHANNEL_URGENT), 0u);
+}
+
+/* What an answer of so many bytes looks like when its parts are put together. */
+static void assert_answer_comes(int id, size_t size)
+{
+    struct reply reply = {.more = true};
+    size_t got = 0;
+
+    while (reply.more) {
+        struct letter *letter = post_take_of(id, CHANNEL_BULK, LETTER_MESSAGE);
+        size_t at = 0;
+
+        cr_assert_eq(letter->message.type_of_message, FORWARDED);
+        cr_assert_leq(letter->body.size, (size_t)BODY_PORTION_BYTES);
+        while (replies_next(&letter->body, &at, &reply)) {
+            cr_assert_eq(reply.number, 7u);
+            for (size_t i = 0; i < reply.size; i++, got++)
+                cr_assert_eq(reply.bytes[i], byte_of(7, got));
+        }
+        letter_free(letter);
+    }
+    cr_assert_eq(got, size);
+}
+
+Test(mailbox, forwards_a_body_of_any_length_in_portions)
+{
+    struct message message = {.type_of_message = FORWARDED, .server_id = 2, .request_channel = CHANNEL_BULK};
+    const size_t size = 3 * 1024 * 1024;
+    uint8_t *bytes = memory_new(size);
+    const struct reply reply = {.outcome = OUTCOME_READ, .number = 7, .bytes = bytes, .size = size};
+    struct mailraft_buffer body = {.bytes = NULL};
+
+    for (size_t at = 0; at < size; at++)
+        bytes[at] = byte_of(7, at);
+    start_two();
+    mailbox_forward(post_node(2)->mailbox, 1, &message, &body); /* nothing: no message */
+    replies_put(&body, &reply);
+    mailbox_forward(post_node(2)->mailbox, 1, &message, &body);
+    assert_answer_comes(1, size);
+    buffer_fini(&body);
+    memory_free(bytes);
+}
+
+Test(mailbox, throws_away_what_is_forwarded_to_nobody)
+{
+    post_start(1);
+    forward(1, 2, 1, 1000);
+    cr_assert_eq(mailbox_waiting_bytes(post_node(1)->mailbox, 2, CHANNEL_BULK), 0u);
+    post_start(2);
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_REACHED));
+    forward(1, 2, 2, 1000); /* from here on it is kept, though the writer may not have begun */
+    letter_free(post_take_of(2, CHANNEL_BULK, LETTER_CONNECTED));
+    assert_forward_comes(2, 2, 1000);
 }
 
 Test(mailbox, shows_a_uuid_that_it_is_told_in_every_hello_from_there_on)

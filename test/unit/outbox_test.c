@@ -1,5 +1,6 @@
 #include "mail/outbox.h"
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -54,11 +55,21 @@ static struct stream *connect_stream(int *fd)
     return stream;
 }
 
+static bool flush_outbox(void)
+{
+    bool waiting;
+
+    cr_assert(outbox_flush(outbox, &waiting, &err), "%s", err.message);
+    return waiting;
+}
+
+/* What was kept for a connection has left, or waits for the socket. */
 static struct stream *open_outbox(int *fd)
 {
     struct stream *stream = connect_stream(fd);
 
     outbox_open(outbox, stream);
+    flush_outbox();
     return stream;
 }
 
@@ -68,27 +79,21 @@ static void close_outbox(struct stream *stream)
     stream_close(stream);
 }
 
-static bool flush_outbox(void)
-{
-    bool waiting;
-
-    cr_assert(outbox_flush(outbox, &waiting, &err), "%s", err.message);
-    return waiting;
-}
-
-/* The next frame that arrives; false at the end of the stream. */
+/* The next frame that arrives, whose body, where it has one, is thrown away; false at the end of the stream. */
 static bool read_frame(int fd, struct message *message, struct batch **entries)
 {
     const struct wire_rules rules = wire_rules_of(2, CHANNEL_BULK, 1024 * 1024);
     static uint8_t body[WIRE_BULK_BYTES_MAX(1024 * 1024)];
     uint8_t head[WIRE_HEAD_BYTES];
     struct wire_sizes sizes;
+    struct mailraft_buffer got;
 
     if (plain_read(fd, head, sizeof head) == 0)
         return false;
     cr_assert(wire_read_head(head, &rules, &sizes, &err), "%s", err.message);
-    cr_assert_eq(plain_read(fd, body, sizes.message + sizes.entries), sizes.message + sizes.entries);
-    cr_assert(wire_read_message(body, &sizes, &rules, message, entries, &err), "%s", err.message);
+    cr_assert_eq(plain_read(fd, body, sizes.message + sizes.cargo), sizes.message + sizes.cargo);
+    cr_assert(wire_read_message(body, &sizes, &rules, message, entries, &got, &err), "%s", err.message);
+    buffer_fini(&got);
     return true;
 }
 
@@ -102,6 +107,51 @@ static uint64_t read_numbered(int fd)
         return 0;
     cr_assert_null(entries);
     return message.round;
+}
+
+static struct batch *some_entries(size_t count, size_t payload_size)
+{
+    struct batch *entries = batch_new();
+    uint8_t *payload = memory_new(payload_size + 1);
+
+    for (size_t i = 1; i <= count; i++) {
+        payload[0] = (uint8_t)i;
+        batch_add(entries, entry_new(ENTRY_COMMAND, 1, i, 0, payload, payload_size));
+    }
+    memory_free(payload);
+    return entries;
+}
+
+static struct frame *frame_with(const struct batch *entries, uint64_t number, bool droppable)
+{
+    struct message message = {
+        .type_of_message = REQUEST_APPEND_ENTRIES,
+        .server_id = 2,
+        .curr_term = 1,
+        .entry_count = (uint32_t)entries->count,
+        .round = number,
+    };
+
+    return wire_write_message(&message, entries, droppable);
+}
+
+/* A FORWARD with one request of so many bytes. Returns the frame's size. */
+static size_t send_body(uint64_t number, size_t bytes)
+{
+    struct message message = {.type_of_message = FORWARD, .server_id = 2, .round = number};
+    uint8_t *command = memory_new(bytes);
+    const struct request request = {REQUEST_COMMAND, number, 0, command, bytes};
+    struct mailraft_buffer body = {.bytes = NULL};
+    struct frame *frame;
+    size_t size;
+
+    requests_put(&body, &request);
+    frame = wire_write_body(&message, body.bytes, body.size);
+    size = frame->size;
+    outbox_send(outbox, frame);
+    buffer_fini(&body);
+    memory_free(command);
+    return size;
 }
 
 /* Writes bytes past the outbox until the connection takes no more, also after it had time to pass on what it took. How
@@ -142,6 +192,13 @@ static void read_to_number(int fd, uint64_t last)
         flush_outbox();
 }
 
+/* A frame that no socket takes at once: from here on it is begun. */
+static void send_large(bool droppable)
+{
+    outbox_send(outbox, frame_new(LARGE_BYTES, NULL, droppable));
+    cr_assert(flush_outbox());
+}
+
 Test(outbox, sends_at_once_what_the_socket_takes)
 {
     int fd;
@@ -174,20 +231,36 @@ Test(outbox, keeps_the_newest_droppable_frames_while_there_is_no_connection)
     close(fd);
 }
 
-Test(outbox, drops_no_frame_that_may_not_be_dropped)
+Test(outbox, keeps_no_frame_that_may_not_be_dropped_while_there_is_no_connection)
 {
     int fd;
     struct stream *stream;
 
-    for (uint64_t number = 1; number <= 100; number++)
+    for (uint64_t number = 1; number <= 2 * OUTBOX_UNCONNECTED_MAX; number++)
         send_numbered(number, number % 2 == 0);
     stream = open_outbox(&fd);
-    cr_assert_not(flush_outbox());
     close_outbox(stream);
-    for (uint64_t number = 1; number <= 100 - 2 * OUTBOX_UNCONNECTED_MAX; number += 2)
+    for (uint64_t number = 2; number <= 2 * OUTBOX_UNCONNECTED_MAX; number += 2)
         cr_assert_eq(read_numbered(fd), number);
-    for (uint64_t number = 100 - 2 * OUTBOX_UNCONNECTED_MAX + 1; number <= 100; number++)
+    cr_assert_eq(read_numbered(fd), 0u);
+    close(fd);
+}
+
+Test(outbox, keeps_all_for_a_connection_that_others_are_yet_to_be_told_of)
+{
+    int fd;
+    struct stream *stream = connect_stream(&fd);
+
+    outbox_open(outbox, stream);
+    for (uint64_t number = 1; number <= 2 * OUTBOX_UNCONNECTED_MAX; number++)
+        send_numbered(number, number % 2 == 0);
+    cr_assert_eq(recv(fd, &(char){0}, 1, MSG_DONTWAIT | MSG_PEEK), -1); /* nothing leaves yet */
+    cr_assert_not(flush_outbox());
+    send_numbered(2 * OUTBOX_UNCONNECTED_MAX + 1, false);
+    close_outbox(stream);
+    for (uint64_t number = 1; number <= 2 * OUTBOX_UNCONNECTED_MAX + 1; number++)
         cr_assert_eq(read_numbered(fd), number);
+    cr_assert_eq(read_numbered(fd), 0u);
     close(fd);
 }
 
@@ -243,13 +316,6 @@ Test(outbox, of_a_peer_that_does_not_read_is_bounded_and_drops_the_oldest)
     close(fd);
 }
 
-/* A frame that no socket takes at once: from here on it is begun. */
-static void send_large(bool droppable)
-{
-    outbox_send(outbox, frame_new(LARGE_BYTES, NULL, droppable));
-    cr_assert(flush_outbox());
-}
-
 Test(outbox, never_drops_a_frame_that_was_begun)
 {
     int fd;
@@ -271,7 +337,66 @@ Test(outbox, never_drops_a_frame_that_was_begun)
     close(fd);
 }
 
-Test(outbox, keeps_after_a_connection_only_what_may_not_be_dropped_and_was_not_begun)
+Test(outbox, full_of_frames_that_may_not_be_dropped_drops_only_others)
+{
+    const uint64_t forwards = 1000, appends = 30;
+    struct batch *entries = some_entries(1, BYTES_MAX / 10 - 100);
+    size_t got_forwards = 0, got_appends = 0;
+    int fd;
+    struct stream *stream = connect_stream(&fd);
+    size_t stuffed = stuff(stream), waiting = 0;
+    struct message message;
+
+    outbox_open(outbox, stream);
+    for (uint64_t number = 1; number <= forwards; number++) {
+        waiting += send_body(number, 1000);
+        if (number % (forwards / appends) == 0)
+            outbox_send(outbox, frame_with(entries, number, true));
+    }
+    cr_assert_gt(waiting, 3u * BYTES_MAX);
+    cr_assert_gt(outbox_waiting_bytes(outbox), waiting);
+    cr_assert_leq(outbox_waiting_bytes(outbox), waiting + BYTES_MAX);
+    cr_assert(flush_outbox());
+    read_away(fd, stuffed);
+    while (got_forwards < forwards) {
+        struct batch *got;
+
+        flush_outbox();
+        cr_assert(read_frame(fd, &message, &got));
+        got_forwards += message.type_of_message == FORWARD;
+        got_appends += message.type_of_message == REQUEST_APPEND_ENTRIES;
+        cr_assert_eq(message.type_of_message == FORWARD ? message.round : got_forwards, got_forwards); /* all, in order */
+        batch_free(got);
+    }
+    cr_assert_eq(got_appends, 10u); /* as many as the bound has room for, whatever else waits */
+    cr_assert_eq(outbox_waiting_bytes(outbox), 0u);
+    close_outbox(stream);
+    batch_free(entries);
+    close(fd);
+}
+
+Test(outbox, tells_how_much_waits)
+{
+    int fd;
+    struct stream *stream;
+    size_t size = send_numbered(1, true), begun;
+
+    cr_assert_eq(outbox_waiting_bytes(outbox), size);
+    cr_assert_eq(send_numbered(2, true), size);
+    send_numbered(3, false);
+    cr_assert_eq(outbox_waiting_bytes(outbox), 2 * size);
+    stream = open_outbox(&fd);
+    cr_assert_eq(outbox_waiting_bytes(outbox), 0u);
+    send_large(true);
+    begun = outbox_waiting_bytes(outbox);
+    cr_assert_gt(begun, 0u);
+    cr_assert_lt(begun, (size_t)LARGE_BYTES);
+    close_outbox(stream);
+    cr_assert_eq(outbox_waiting_bytes(outbox), 0u);
+    close(fd);
+}
+
+Test(outbox, keeps_nothing_of_a_connection_that_ends)
 {
     int fd;
     struct stream *stream = connect_stream(&fd);
@@ -280,20 +405,18 @@ Test(outbox, keeps_after_a_connection_only_what_may_not_be_dropped_and_was_not_b
     outbox_open(outbox, stream);
     send_numbered(1, true);
     send_numbered(2, false);
-    send_numbered(3, true);
+    send_body(3, 100);
     close_outbox(stream);
     close(fd);
     stream = open_outbox(&fd);
-    cr_assert_not(flush_outbox());
     send_large(false);
     send_numbered(4, false);
     close_outbox(stream);
-    cr_assert_eq(read_numbered(fd), 2u);
     close(fd);
+    send_numbered(5, true);
     stream = open_outbox(&fd);
-    cr_assert_not(flush_outbox());
     close_outbox(stream);
-    cr_assert_eq(read_numbered(fd), 4u);
+    cr_assert_eq(read_numbered(fd), 5u);
     cr_assert_eq(read_numbered(fd), 0u);
     close(fd);
 }
@@ -327,32 +450,6 @@ Test(outbox, a_nudge_rings_its_bell)
     cr_assert(bell_is_rung(outbox_bell(outbox)));
     bell_silence(outbox_bell(outbox));
     cr_assert_not(bell_is_rung(outbox_bell(outbox)));
-}
-
-static struct batch *some_entries(size_t count, size_t payload_size)
-{
-    struct batch *entries = batch_new();
-    uint8_t *payload = memory_new(payload_size + 1);
-
-    for (size_t i = 1; i <= count; i++) {
-        payload[0] = (uint8_t)i;
-        batch_add(entries, entry_new(ENTRY_COMMAND, 1, i, 0, payload, payload_size));
-    }
-    memory_free(payload);
-    return entries;
-}
-
-static struct frame *frame_with(const struct batch *entries, uint64_t number, bool droppable)
-{
-    struct message message = {
-        .type_of_message = REQUEST_APPEND_ENTRIES,
-        .server_id = 2,
-        .curr_term = 1,
-        .entry_count = (uint32_t)entries->count,
-        .round = number,
-    };
-
-    return wire_write_message(&message, entries, droppable);
 }
 
 Test(outbox, sends_entries_and_drops_its_references_when_they_have_left)
@@ -443,7 +540,7 @@ Test(outbox, counts_entries_to_what_waits)
 
 Test(outbox, drops_its_references_with_the_frames_of_a_connection_that_ends)
 {
-    struct batch *entries = some_entries(1, LARGE_BYTES);
+    struct batch *entries = some_entries(1, LARGE_BYTES), *few = some_entries(1, 10);
     int fd;
     struct stream *stream = open_outbox(&fd);
 
@@ -451,9 +548,12 @@ Test(outbox, drops_its_references_with_the_frames_of_a_connection_that_ends)
     outbox_send(outbox, frame_with(entries, 2, false));
     close_outbox(stream);
     close(fd);
-    cr_assert_eq(entries->list[0]->references, 2u);
-    outbox_free(outbox);
     cr_assert_eq(entries->list[0]->references, 1u);
+    outbox_send(outbox, frame_with(few, 3, true));
+    cr_assert_eq(few->list[0]->references, 2u);
+    outbox_free(outbox);
+    cr_assert_eq(few->list[0]->references, 1u);
     outbox = outbox_new(BYTES_MAX, &err);
     batch_free(entries);
+    batch_free(few);
 }

@@ -1,5 +1,6 @@
 #include "mail/reader.h"
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -364,39 +365,99 @@ Test(reader, closes_an_urgent_connection_that_brings_entries)
 
     post_start(1);
     send_bytes(1, bytes, frame->size);
-    post_await_lines(1, ": a frame carries 50 bytes of entries where none may be level=warn", 1);
+    post_await_lines(1, ": a frame carries 50 bytes of cargo where none may be level=warn", 1);
     memory_free(bytes);
     frame_free(frame);
     batch_free(entries);
     post_assert_open(2);
 }
 
-Test(reader, needs_credit_for_the_bytes_of_entries_too)
+/* How many bytes of entries and bodies 1's readers put on its pile when nobody takes them. */
+static size_t bytes_on_the_pile(void)
 {
-    struct batch *entries = post_entries(1, 100 * 1024);
     size_t left = 0;
     struct letter *letter;
     int64_t now_us;
-    int fd;
+    int fd = plain_connect(post_port(1));
+
+    await_close(fd); /* a second, in which a reader that needed no credit would get to the end */
+    close(fd);
+    mailbox_stop(post_node(1)->mailbox);
+    while ((letter = pile_take(post_node(1)->pile, LANE_CLIENTS, clock_now_us(), &now_us)) != NULL) {
+        left += letter->entries != NULL ? letter->entries->bytes : 0;
+        left += letter->kind == LETTER_MESSAGE ? letter->body.size : 0;
+        letter_free(letter);
+    }
+    pile_free(post_node(1)->pile);
+    mailbox_free(post_node(1)->mailbox);
+    log_close(post_node(1)->log);
+    post_node(1)->mailbox = NULL;
+    return left;
+}
+
+Test(reader, needs_credit_for_the_bytes_of_entries_too)
+{
+    struct batch *entries = post_entries(1, 100 * 1024);
+    size_t left;
 
     post_start(1);
     post_start(2);
     letter_free(post_take_of(2, CHANNEL_BULK, LETTER_REACHED));
     for (int i = 0; i < 20; i++)
         post_send_entries(2, 1, entries);
-    fd = plain_connect(post_port(1));
-    await_close(fd); /* a second, in which a reader that needed no credit would get to the end */
-    close(fd);
-    mailbox_stop(post_node(1)->mailbox);
-    while ((letter = pile_take(post_node(1)->pile, LANE_CLIENTS, clock_now_us(), &now_us)) != NULL) {
-        left += letter->entries != NULL ? letter->entries->bytes : 0;
-        letter_free(letter);
-    }
+    left = bytes_on_the_pile();
     cr_assert_geq(left, 1u);
     cr_assert_leq(left, 1024 * 1024 + 2 * entries->bytes);
-    pile_free(post_node(1)->pile);
-    mailbox_free(post_node(1)->mailbox);
-    log_close(post_node(1)->log);
-    post_node(1)->mailbox = NULL;
     batch_free(entries);
+}
+
+static struct mailraft_buffer body_of(size_t size)
+{
+    uint8_t *bytes = memory_new(size);
+    const struct request request = {REQUEST_COMMAND, 1, 0, bytes, size};
+    struct mailraft_buffer body = {.bytes = NULL};
+
+    requests_put(&body, &request);
+    memory_free(bytes);
+    return body;
+}
+
+Test(reader, needs_credit_for_the_bytes_of_bodies_too)
+{
+    struct message message = {.type_of_message = FORWARD, .server_id = 2};
+    struct mailraft_buffer body = body_of(100 * 1024);
+    size_t left;
+
+    post_start(1);
+    post_start(2);
+    letter_free(post_take_of(2, CHANNEL_BULK, LETTER_REACHED));
+    for (int i = 0; i < 40; i++)
+        mailbox_forward(post_node(2)->mailbox, 1, &message, &body);
+    left = bytes_on_the_pile();
+    cr_assert_geq(left, 1u);
+    cr_assert_leq(left, 1024 * 1024 + 2 * body.size);
+    buffer_fini(&body);
+}
+
+Test(reader, closes_a_bulk_connection_whose_body_is_wrong)
+{
+    struct message message = {.type_of_message = FORWARD, .server_id = 2};
+    struct mailraft_buffer body = body_of(10);
+    struct letter *letter;
+    int fd;
+
+    post_start(1);
+    fd = post_call_bulk(1);
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_CONNECTED));
+    post_say_frame(fd, wire_write_body(&message, body.bytes, body.size));
+    letter = post_take_of(1, CHANNEL_BULK, LETTER_MESSAGE);
+    cr_assert_eq(letter->body.size, body.size);
+    letter_free(letter);
+    post_say_frame(fd, wire_write_body(&message, body.bytes, body.size - 1));
+    await_close(fd);
+    close(fd);
+    letter_free(post_take_of(1, CHANNEL_BULK, LETTER_DISCONNECTED));
+    post_await_lines(1, ": in a FORWARD: no sound request stands at 0 of 33 bytes level=warn", 1);
+    buffer_fini(&body);
+    post_assert_open(2);
 }

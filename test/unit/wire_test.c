@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "check.h"
@@ -71,21 +72,33 @@ static struct hello full_hello(void)
     return hello;
 }
 
-/* Reads a whole frame from memory of exactly its size, where the sanitizer sees each byte too far. entries: NULL where
- * none may come. */
-static bool read_by(const struct wire_rules *rules, const uint8_t *bytes, size_t size, struct message *message,
-                    struct batch **entries)
+/* Reads a whole frame from memory of exactly its size, where the sanitizer sees each byte too far. */
+static bool read_all(const struct wire_rules *rules, const uint8_t *bytes, size_t size, struct message *message,
+                     struct batch **entries, struct mailraft_buffer *body)
 {
     uint8_t *exact = memory_new(size);
-    struct batch *none;
     struct wire_sizes sizes;
     bool good;
 
+    *entries = NULL;
+    *body = (struct mailraft_buffer){.bytes = NULL};
     memcpy(exact, bytes, size);
     good = size >= WIRE_HEAD_BYTES && wire_read_head(exact, rules, &sizes, &err) &&
-           sizes.message + sizes.entries == size - WIRE_HEAD_BYTES &&
-           wire_read_message(exact + WIRE_HEAD_BYTES, &sizes, rules, message, entries != NULL ? entries : &none, &err);
+           sizes.message + sizes.cargo == size - WIRE_HEAD_BYTES &&
+           wire_read_message(exact + WIRE_HEAD_BYTES, &sizes, rules, message, entries, body, &err);
     memory_free(exact);
+    return good;
+}
+
+/* The same of what has no body. entries: NULL where none may come. */
+static bool read_by(const struct wire_rules *rules, const uint8_t *bytes, size_t size, struct message *message,
+                    struct batch **entries)
+{
+    struct batch *none;
+    struct mailraft_buffer body;
+    bool good = read_all(rules, bytes, size, message, entries != NULL ? entries : &none, &body);
+
+    cr_assert_null(body.bytes);
     return good;
 }
 
@@ -115,9 +128,10 @@ static bool read_packet(const Mailraft__RaftMessage *packet)
     struct wire_sizes sizes = {mailraft__raft_message__pack(packet, bytes), 0};
     struct message message;
     struct batch *entries;
+    struct mailraft_buffer body;
 
     cr_assert_leq(sizes.message, sizeof bytes);
-    return wire_read_message(bytes, &sizes, &URGENT, &message, &entries, &err);
+    return wire_read_message(bytes, &sizes, &URGENT, &message, &entries, &body, &err);
 }
 
 static bool read_hello_packet(const Mailraft__RaftMessage *packet)
@@ -161,7 +175,7 @@ static void assert_same(const struct message *left, const struct message *right)
 
 Test(wire, every_field_of_every_type_comes_back_as_it_was_written)
 {
-    for (int type = HELLO + 1; type <= MESSAGE_TYPE_LAST; type++) {
+    for (int type = HELLO + 1; type <= TIMEOUT_NOW; type++) { /* those without a body */
         struct message written = full_message((enum message_type)type), read;
         struct frame *frame = wire_write_message(&written, NULL, true);
 
@@ -233,22 +247,58 @@ Test(wire, a_cut_frame_is_refused_wherever_it_is_cut)
     frame_free(frame);
 }
 
+/* Two requests, or two replies. */
+static struct mailraft_buffer some_body(enum message_type type)
+{
+    const struct request requests[] = {{REQUEST_COMMAND, 5, 0, (const uint8_t *)"set", 3}, {REQUEST_COUNT, 6, 9, NULL, 0}};
+    const struct reply replies[] = {
+        {.outcome = OUTCOME_APPLIED, .number = 5, .index = 9, .bytes = (const uint8_t *)"ok", .size = 2},
+        {.outcome = OUTCOME_NOT_EXECUTED, .number = 6, .leader_id = 3},
+    };
+    struct mailraft_buffer body = {.bytes = NULL};
+
+    for (int i = 0; i < 2; i++)
+        if (type == FORWARD)
+            requests_put(&body, &requests[i]);
+        else
+            replies_put(&body, &replies[i]);
+    return body;
+}
+
+static struct frame *frame_with_body(enum message_type type)
+{
+    struct mailraft_buffer body = some_body(type);
+    struct message message = full_message(type);
+    struct frame *frame = wire_write_body(&message, body.bytes, body.size);
+
+    buffer_fini(&body);
+    return frame;
+}
+
 /* Whatever passes is in range. */
 static void read_anything(const uint8_t *bytes, size_t size)
 {
     struct message message;
-    struct batch *entries = NULL;
+    struct batch *entries;
+    struct mailraft_buffer body;
     struct hello hello;
 
-    if (read_by(&BULK, bytes, size, &message, &entries)) {
+    if (read_all(&BULK, bytes, size, &message, &entries, &body)) {
         cr_assert(message.type_of_message > HELLO && message.type_of_message <= MESSAGE_TYPE_LAST);
         cr_assert(message.refusal <= REFUSAL_LAST);
         cr_assert_eq(message.server_id, SENDER);
         cr_assert_lt(message.curr_term, (uint64_t)INT64_MAX);
         cr_assert(message.time_us >= 0 && message.request_channel < CHANNEL_COUNT);
         cr_assert_eq(message.entry_count, entries != NULL ? entries->count : 0);
+        cr_assert_eq(body.size > 0, message.type_of_message == FORWARD || message.type_of_message == FORWARDED);
+        cr_assert(message.type_of_message != FORWARD || requests_check(&body, &err));
+        cr_assert(message.type_of_message != FORWARDED || replies_check(&body, &err));
+    } else {
+        cr_assert_null(entries);
+        cr_assert_null(body.bytes);
     }
     batch_free(entries);
+    buffer_fini(&body);
     if (read_hello(bytes, size, &hello))
         cr_assert_lt(strlen(hello.cluster_name), (size_t)CLUSTER_NAME_MAX);
 }
@@ -270,6 +320,8 @@ Test(wire, a_flipped_bit_never_lets_anything_out_of_range_through)
 
     flip_every_bit(wire_write_message(&message, NULL, true));
     flip_every_bit(wire_write_hello(&hello));
+    for (int type = FORWARD; type <= FORWARDED; type++)
+        flip_every_bit(frame_with_body((enum message_type)type));
 }
 
 Test(wire, garbage_never_lets_anything_out_of_range_through)
@@ -302,7 +354,7 @@ static bool read_head_by(const struct wire_rules *rules, uint32_t follow, uint32
     if (!wire_read_head(head, rules, &sizes, &err))
         return false;
     cr_assert_eq(sizes.message, packed);
-    cr_assert_eq(sizes.entries, follow - 8 - packed);
+    cr_assert_eq(sizes.cargo, follow - 8 - packed);
     return true;
 }
 
@@ -328,7 +380,7 @@ Test(wire, a_frame_over_the_limit_is_refused)
     cr_assert_not(read_head_by(&WIRE_HELLO_RULES, most + 1, most - 7, 0));
 }
 
-Test(wire, only_members_on_the_bulk_channel_may_bring_entries)
+Test(wire, only_members_on_the_bulk_channel_may_bring_cargo)
 {
     struct wire_rules rules = wire_rules_of(SENDER, CHANNEL_BULK, 77);
 
@@ -338,7 +390,7 @@ Test(wire, only_members_on_the_bulk_channel_may_bring_entries)
     rules = wire_rules_of(SENDER, CHANNEL_URGENT, 77);
     cr_assert_eq(rules.frame_bytes_max, (size_t)WIRE_URGENT_BYTES_MAX);
     cr_assert_not(read_head_by(&rules, 100, 91, 0));
-    cr_assert_str_eq(err.message, "a frame carries 1 bytes of entries where none may be");
+    cr_assert_str_eq(err.message, "a frame carries 1 bytes of cargo where none may be");
     cr_assert_not(read_head_by(&WIRE_HELLO_RULES, 100, 91, 0));
     cr_assert(error_is(&err, &PROTOCOL_ERROR));
 }
@@ -427,11 +479,12 @@ Test(wire, fields_of_a_later_version_are_passed_over)
     size_t packed = frame->size - WIRE_HEAD_BYTES;
     struct wire_sizes sizes = {packed + 3, 0};
     struct batch *entries;
+    struct mailraft_buffer body;
     uint8_t bytes[500];
 
     memcpy(bytes, frame->bytes + WIRE_HEAD_BYTES, packed);
     memcpy(bytes + packed, "\x98\x06\x01", 3); /* field 99, a varint */
-    cr_assert(wire_read_message(bytes, &sizes, &URGENT, &read, &entries, &err), "%s", err.message);
+    cr_assert(wire_read_message(bytes, &sizes, &URGENT, &read, &entries, &body, &err), "%s", err.message);
     assert_same(&read, &written);
     frame_free(frame);
 }
@@ -441,11 +494,12 @@ Test(wire, a_message_that_unfolds_to_much_more_than_its_bytes_is_refused)
     static uint8_t bytes[WIRE_URGENT_BYTES_MAX - WIRE_HEAD_BYTES];
     struct wire_sizes sizes = {sizeof bytes / 3 * 3, 0};
     struct batch *entries;
+    struct mailraft_buffer body;
     struct message read;
 
     for (size_t i = 0; i + 3 <= sizeof bytes; i += 3)
         memcpy(bytes + i, "\x98\x06\x01", 3);
-    cr_assert_not(wire_read_message(bytes, &sizes, &URGENT, &read, &entries, &err));
+    cr_assert_not(wire_read_message(bytes, &sizes, &URGENT, &read, &entries, &body, &err));
     cr_assert(error_is(&err, &PROTOCOL_ERROR));
     cr_assert_str_eq(err.message, "a message of 65523 bytes does not decode");
 }
@@ -740,4 +794,115 @@ Test(wire, an_answer_to_a_request_over_an_unknown_channel_is_refused)
     packet.request_channel = CHANNEL_COUNT;
     cr_assert_not(read_packet(&packet));
     cr_assert_str_eq(err.message, "a message names an unknown channel: 2");
+}
+
+/* ---- Bodies ---- */
+
+Test(wire, a_body_comes_back_as_it_was_written_with_every_field_of_its_message)
+{
+    for (int type = FORWARD; type <= FORWARDED; type++) {
+        struct mailraft_buffer written = some_body((enum message_type)type), body;
+        struct message message = full_message((enum message_type)type), read;
+        struct frame *frame = wire_write_body(&message, written.bytes, written.size);
+        struct batch *entries;
+
+        cr_assert_not(frame->droppable);
+        cr_assert_eq(bytes_get_u32(frame->bytes), frame->size - 4);
+        cr_assert_eq(bytes_get_u32(frame->bytes + 4), frame->size - WIRE_HEAD_BYTES - written.size);
+        cr_assert_eq(bytes_get_u32(frame->bytes + 8), 0u);
+        cr_assert(read_all(&BULK, frame->bytes, frame->size, &read, &entries, &body), "%s", err.message);
+        assert_same(&read, &message);
+        cr_assert_null(entries);
+        cr_assert_eq(body.size, written.size);
+        cr_assert_eq(body.room, written.size); /* what its letter pays for */
+        cr_assert_arr_eq(body.bytes, written.bytes, written.size);
+        buffer_fini(&body);
+        buffer_fini(&written);
+        frame_free(frame);
+    }
+}
+
+Test(wire, a_portion_and_the_largest_request_just_fit_into_a_bulk_frame)
+{
+    uint8_t *bytes = memory_new(ENTRY_BYTES_MAX_HERE);
+    const struct request request = {REQUEST_COMMAND, 1, 0, bytes, ENTRY_BYTES_MAX_HERE};
+    struct mailraft_buffer written = {.bytes = NULL};
+    struct message message = full_message(FORWARD);
+    struct frame *frame;
+
+    requests_put(&written, &request);
+    frame = wire_write_body(&message, written.bytes, written.size);
+    cr_assert_leq(frame->size, BULK.frame_bytes_max);
+    frame_free(frame);
+    frame = wire_write_body(&message, written.bytes, BODY_PORTION_BYTES);
+    cr_assert_leq(frame->size, WIRE_BULK_BYTES_MAX(ENTRY_HEAD_BYTES));
+    frame_free(frame);
+    buffer_fini(&written);
+    memory_free(bytes);
+}
+
+static void assert_body_refused(const struct wire_rules *rules, const struct frame *frame, const char *reason)
+{
+    struct message read;
+    struct batch *entries;
+    struct mailraft_buffer body;
+
+    cr_assert_not(read_all(rules, frame->bytes, frame->size, &read, &entries, &body));
+    cr_assert_null(body.bytes);
+    cr_assert(error_is(&err, &PROTOCOL_ERROR));
+    cr_assert_str_eq(err.message, reason);
+}
+
+Test(wire, a_body_that_is_not_sound_is_refused)
+{
+    struct frame *frame = frame_with_body(FORWARD);
+
+    frame->bytes[frame->size - REQUEST_HEAD_BYTES] = 77; /* the second request's kind */
+    assert_body_refused(&BULK, frame, "in a FORWARD: no sound request stands at 27 of 51 bytes");
+    frame_free(frame);
+    frame = frame_with_body(FORWARDED);
+    frame->bytes[frame->size - 1] = 1; /* of the second reply's zero */
+    assert_body_refused(&BULK, frame, "in a FORWARDED: no sound reply stands at 34 of 66 bytes");
+    frame_free(frame);
+}
+
+Test(wire, a_forward_without_a_body_is_refused)
+{
+    for (int type = FORWARD; type <= FORWARDED; type++) {
+        struct frame *frame = frame_with_body((enum message_type)type);
+        size_t size = WIRE_HEAD_BYTES + bytes_get_u32(frame->bytes + 4);
+
+        frame->size = size; /* freeing does not need it */
+        bytes_put_u32(frame->bytes, (uint32_t)size - 4);
+        assert_body_refused(&BULK, frame, type == FORWARD ? "a FORWARD carries nothing" : "a FORWARDED carries nothing");
+        assert_body_refused(&URGENT, frame,
+                            type == FORWARD ? "Unexpected message type: 9 where there is no cargo"
+                                            : "Unexpected message type: 10 where there is no cargo");
+        cr_assert(error_is(&err, &UNEXPECTED_MESSAGE_ERROR));
+        frame_free(frame);
+    }
+}
+
+Test(wire, a_body_on_the_urgent_channel_is_refused)
+{
+    struct frame *frame = frame_with_body(FORWARD);
+
+    assert_body_refused(&URGENT, frame, "a frame carries 51 bytes of cargo where none may be");
+    frame_free(frame);
+}
+
+Test(wire, entries_in_place_of_a_body_are_refused)
+{
+    struct batch *entries = some_entries(11, 1, 5), *got;
+    struct message message = append_of(entries), read;
+    struct mailraft_buffer body;
+    size_t size;
+    uint8_t *bytes = lay_out(message, entries, &size);
+
+    cr_assert_eq(bytes[WIRE_HEAD_BYTES], 0x08); /* field 1, a varint: the type */
+    bytes[WIRE_HEAD_BYTES + 1] = FORWARD;
+    cr_assert_not(read_all(&BULK, bytes, size, &read, &got, &body));
+    cr_assert_str_eq(err.message, "a FORWARD carries entries");
+    memory_free(bytes);
+    batch_free(entries);
 }

@@ -252,6 +252,7 @@ Test(writer, sends_after_its_hello_what_was_meant_for_the_peer_meanwhile)
     struct hello theirs;
     struct message message;
     struct batch *entries;
+    struct mailraft_buffer none;
     struct wire_sizes sizes;
     int fd;
 
@@ -265,7 +266,7 @@ Test(writer, sends_after_its_hello_what_was_meant_for_the_peer_meanwhile)
         cr_assert(wire_read_head(head, &rules, &sizes, &err));
         cr_assert_leq(sizes.message, sizeof body);
         cr_assert_eq(plain_read(fd, body, sizes.message), sizes.message);
-        cr_assert(wire_read_message(body, &sizes, &rules, &message, &entries, &err), "%s", err.message);
+        cr_assert(wire_read_message(body, &sizes, &rules, &message, &entries, &none, &err), "%s", err.message);
         cr_assert_eq(message.round, round);
     }
     close(fd);
