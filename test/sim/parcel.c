@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/requests.h"
 #include "sim/world.h"
 
 static struct parcel *parcel_allocate(size_t size)
@@ -29,6 +30,21 @@ struct parcel *parcel_new(enum channel channel, const struct message *message, c
     return parcel;
 }
 
+struct parcel *parcel_new_body(const struct message *message, const uint8_t *body, size_t size)
+{
+    struct parcel *parcel = parcel_allocate(size);
+
+    parcel->channel = CHANNEL_BULK;
+    parcel->message = *message;
+    memcpy(parcel->bytes, body, size);
+    return parcel;
+}
+
+bool parcel_is_forward(const struct parcel *parcel)
+{
+    return parcel->message.type_of_message == FORWARD || parcel->message.type_of_message == FORWARDED;
+}
+
 struct parcel *parcel_copy(const struct parcel *parcel)
 {
     struct parcel *copy = parcel_allocate(parcel->size);
@@ -43,12 +59,28 @@ struct batch *parcel_entries(const struct parcel *parcel)
     struct mailraft_error err;
     struct batch *entries;
 
-    if (parcel->size == 0)
+    if (parcel->size == 0 || parcel_is_forward(parcel))
         return NULL;
     entries = batch_decode(parcel->bytes, parcel->size, ENTRY_BYTES_MAX, &err);
     if (entries == NULL)
         sim_fail("what %d sent to %d holds no entries: %s", parcel->message.server_id, parcel->to, err.message);
     return entries;
+}
+
+struct mailraft_buffer parcel_body(const struct parcel *parcel)
+{
+    struct mailraft_buffer body = {.bytes = NULL};
+    struct mailraft_error err;
+    bool sound;
+
+    if (!parcel_is_forward(parcel))
+        return body;
+    mailraft_buffer_put(&body, parcel->bytes, parcel->size);
+    sound = parcel->message.type_of_message == FORWARD ? requests_check(&body, &err) : replies_check(&body, &err);
+    if (!sound || body.size == 0)
+        sim_fail("what %d forwarded to %d is not sound: %s", parcel->message.server_id, parcel->to,
+                 sound ? "nothing" : err.message);
+    return body;
 }
 
 void parcels_put(struct parcels *parcels, struct parcel *parcel)

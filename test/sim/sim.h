@@ -79,24 +79,28 @@ uint64_t sim_random(struct sim *sim); /* the seed's next number */
  * sim_put and its kin give them. For tests of one node whose peers the test plays; those need no machine. */
 void sim_script_network(struct sim *sim);
 
-/* Takes the oldest message that a node has sent to a peer, over either channel. False where there is none. *entries:
- * the caller's; NULL: none came with it. */
+/* Takes the oldest message that a node has sent to a peer, over either channel. False where there is none. *entries,
+ * *body: the caller's; NULL and empty: none came with it. What nobody has taken counts as waiting for the socket
+ * (mailbox_waiting_bytes). */
 bool sim_sent(struct sim *sim, raft_id from, raft_id to, struct message *message);
 bool sim_sent_entries(struct sim *sim, raft_id from, raft_id to, struct message *message, enum channel *channel,
                       struct batch **entries);
+bool sim_sent_body(struct sim *sim, raft_id from, raft_id to, struct message *message, struct mailraft_buffer *body);
 bool sim_sent_nothing(struct sim *sim, raft_id from); /* to nobody */
 void sim_forget_sent(struct sim *sim, raft_id from);
 
 /* Puts a message of message->server_id on a node's pile, over the present urgent connection of that peer, or over its
- * bulk connection together with entries (copied; NULL: none). With the first message of a peer both channels open both
+ * bulk connection together with entries (copied; NULL: none), or with the body of a FORWARD or FORWARDED (copied). With the first message of a peer both channels open both
  * ways (LETTER_CONNECTED, LETTER_REACHED), but for what the test has opened or closed by itself; one that the peer had
- * opened and that is closed is opened again where it is needed, with the next number. A RESPONSE_APPEND_ENTRIES that
- * names no request_connection gets the present one. */
+ * opened and that is closed is opened again where it is needed, with the next number. A RESPONSE_APPEND_ENTRIES or a
+ * FORWARDED that names no request_connection gets the present one. */
 void sim_put(struct sim *sim, raft_id to, const struct message *message);
 void sim_put_entries(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries);
+void sim_put_body(struct sim *sim, raft_id to, const struct message *message, const struct mailraft_buffer *body);
 void sim_put_over(struct sim *sim, raft_id to, const struct message *message, const struct link *link);
 void sim_deliver(struct sim *sim, raft_id to, const struct message *message); /* sim_put, then sim_settle */
 void sim_deliver_entries(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries);
+void sim_deliver_body(struct sim *sim, raft_id to, const struct message *message, const struct mailraft_buffer *body);
 
 /* What a peer says of itself when a connection opens, either way: to be changed before. At first its data id begins
  * with its id, and the rest is zero. */
@@ -124,13 +128,15 @@ struct sim_network {
     int64_t tail_max_us;
     double loss, duplication; /* shares of messages; 0. Of a bulk connection nothing is lost but with it */
     bool reordering;          /* messages of a connection overtake each other; false */
+    /* What is forwarded is never doubled, and never overtakes its like. */
 };
 struct sim_network *sim_network(struct sim *sim); /* to be changed at any time */
 
 void sim_cut(struct sim *sim, raft_id from, raft_id to);       /* one way */
 void sim_isolate(struct sim *sim, raft_id id);                 /* both ways from and to everybody */
 void sim_heal(struct sim *sim);                                /* every way is open again */
-/* Both ends live on, and the connections, or that of one channel, are opened anew. */
+/* Both ends live on, and the connections, or that of one channel, are opened anew. The last of what was on its way is
+ * lost. */
 void sim_break_connection(struct sim *sim, raft_id from, raft_id to);
 void sim_break_channel(struct sim *sim, raft_id from, raft_id to, enum channel channel);
 

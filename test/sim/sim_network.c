@@ -4,16 +4,18 @@
  * From each node to each other there are two paths, one a channel, on each of which it keeps a connection open while it
  * can: to a machine that has a mailbox, while neither way is cut. What is sent while a way is cut, or while there is no
  * connection, is lost or held, as sockets and outboxes do: the newest HELD_MAX messages come through late, and over a
- * bulk connection that stands, MAILBOX_BULK_BYTES of them. A process that dies is noticed at once by those it was
- * connected to, unless the way is cut or the power went: then after the time of a keepalive, or when it is there again.
- * Of an urgent connection that stands, single messages are lost (an outbox drops them); of a bulk one, none is but with
- * the connection itself. */
+ * bulk connection that stands, MAILBOX_BULK_BYTES of them and whatever is forwarded. A process that dies is noticed at
+ * once by those it was connected to, unless the way is cut or the power went: then after the time of a keepalive, or
+ * when it is there again. Of an urgent connection that stands, single messages are lost (an outbox drops them); of a
+ * bulk one, none is but with the connection itself. What is forwarded comes at most once and in order, as mailbox.h
+ * promises; other messages, which must not mind, are doubled and overtake each other, too. */
 #include "mail/mailbox.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/requests.h"
 #include "base/random.h"
 #include "sim/world.h"
 
@@ -44,6 +46,7 @@ struct path {
     struct delivery *closing; /* on its way: the receiver is told that the last one has closed; NULL: none */
     int64_t opened_us;        /* when the receiver is told of the connection */
     int64_t latest_us;        /* when the last of what was sent so far arrives */
+    int64_t latest_forward_us; /* the same of what was forwarded */
     struct parcels held;
 };
 
@@ -61,6 +64,7 @@ struct delivery {
     struct event event;
     struct path *path; /* whose closing it is; NULL: another kind of letter */
     bool waited;       /* while its receiver was paused */
+    bool lost;         /* with the connection that it was sent over */
     struct machine *to;
     uint64_t to_life;
     enum letter_kind kind;
@@ -125,6 +129,7 @@ void mailbox_arrive(struct sim *sim, struct life *life, enum letter_kind kind, c
     if (parcel != NULL) {
         letter->message = parcel->message;
         letter->entries = parcel_entries(parcel);
+        letter->body = parcel_body(parcel);
     } else if (hello != NULL) {
         letter->hello = *hello;
     }
@@ -156,7 +161,7 @@ static void delivery_fire(struct event *event)
 {
     struct delivery *delivery = (struct delivery *)event;
     struct machine *to = delivery->to;
-    bool reached = is_process(to, delivery->to_life);
+    bool reached = is_process(to, delivery->to_life) && !delivery->lost;
 
     if (reached && is_held_up(delivery, to->life))
         return;
@@ -223,18 +228,29 @@ static int64_t draw_delay(struct sim *sim)
     return sim_draw(sim, network->delay_min_us, network->delay_max_us);
 }
 
+static int64_t latest(int64_t left_us, int64_t right_us)
+{
+    return left_us > right_us ? left_us : right_us;
+}
+
+/* Behind what it must not overtake. */
+static int64_t not_before_us(const struct sim *sim, const struct path *path, const struct parcel *parcel)
+{
+    if (!sim->network.reordering)
+        return path->latest_us;
+    return parcel_is_forward(parcel) ? path->latest_forward_us : path->opened_us;
+}
+
 /* Takes the parcel. */
 static void path_carry(struct sim *sim, struct path *path, struct parcel *parcel)
 {
     struct delivery *delivery = delivery_new(path->to, path->to_life, LETTER_MESSAGE, &path->link);
-    int64_t due_us = sim->now_us + draw_delay(sim);
-    int64_t not_before_us = sim->network.reordering ? path->opened_us : path->latest_us;
+    int64_t due_us = latest(sim->now_us + draw_delay(sim), not_before_us(sim, path, parcel));
 
     delivery->parcel = parcel;
-    if (due_us < not_before_us)
-        due_us = not_before_us;
-    if (due_us > path->latest_us)
-        path->latest_us = due_us;
+    path->latest_us = latest(path->latest_us, due_us);
+    if (parcel_is_forward(parcel))
+        path->latest_forward_us = due_us;
     event_schedule(sim, &delivery->event, due_us);
 }
 
@@ -249,20 +265,15 @@ static void path_hold(struct path *path, struct parcel *parcel)
 {
     struct parcel *dropped = parcel;
 
+    if (!parcel->droppable && !path->open) {
+        free(parcel);
+        return;
+    }
     parcels_put(&path->held, parcel);
     while (dropped != NULL && has_too_much(path)) {
         dropped = parcels_take_droppable(&path->held);
         free(dropped);
     }
-}
-
-/* What goes with a connection that has ended. */
-static void path_drop_held(struct path *path)
-{
-    struct parcel *parcel;
-
-    while ((parcel = parcels_take_droppable(&path->held)) != NULL)
-        free(parcel);
 }
 
 static void path_release_held(struct sim *sim, struct path *path)
@@ -300,30 +311,62 @@ static void path_send(struct sim *sim, struct path *path, struct parcel *parcel)
         path_hold(path, parcel);
         return;
     }
-    if (sim_chance(sim, sim->network.duplication))
+    if (!parcel_is_forward(parcel) && sim_chance(sim, sim->network.duplication))
         path_carry(sim, path, parcel_copy(parcel));
     path_carry(sim, path, parcel);
+}
+
+/* Takes the parcel. */
+static void mailbox_post(const struct mailbox *mailbox, raft_id to, struct parcel *parcel)
+{
+    struct sim *sim = the_sim;
+    struct machine *from = mailbox->life->machine;
+    const struct machine *receiver = sim_find_machine(sim, to);
+
+    check_sending(from, to, &parcel->message);
+    parcel->to = to;
+    if (sim->scripted)
+        parcels_put(&from->sent, parcel);
+    else if (receiver != NULL)
+        path_send(sim, path_between(sim, from, receiver, parcel->channel), parcel);
+    else
+        free(parcel);
 }
 
 void mailbox_send(struct mailbox *mailbox, raft_id to, enum channel channel, const struct message *message,
                   const struct batch *entries, bool droppable)
 {
-    struct sim *sim = the_sim;
-    struct machine *from = mailbox->life->machine;
-    const struct machine *receiver = sim_find_machine(sim, to);
-    struct parcel *parcel;
+    struct parcel *parcel = parcel_new(channel, message, entries);
 
     assert(entries == NULL || channel == CHANNEL_BULK);
-    check_sending(from, to, message);
-    if (!sim->scripted && receiver == NULL)
-        return;
-    parcel = parcel_new(channel, message, entries);
-    parcel->to = to;
+    assert(!parcel_is_forward(parcel));
     parcel->droppable = droppable;
-    if (sim->scripted)
-        parcels_put(&from->sent, parcel);
-    else
-        path_send(sim, path_between(sim, from, receiver, channel), parcel);
+    mailbox_post(mailbox, to, parcel);
+}
+
+void mailbox_forward(struct mailbox *mailbox, raft_id to, const struct message *message,
+                     const struct mailraft_buffer *body)
+{
+    bool requests = message->type_of_message == FORWARD;
+
+    assert(requests || message->type_of_message == FORWARDED);
+    for (size_t at = 0, end; at < body->size; at = end) {
+        end = requests ? requests_portion_end(body, at) : replies_portion_end(body, at);
+        mailbox_post(mailbox, to, parcel_new_body(message, body->bytes + at, end - at));
+    }
+}
+
+size_t mailbox_waiting_bytes(struct mailbox *mailbox, raft_id to, enum channel channel)
+{
+    struct sim *sim = the_sim;
+    const struct machine *from = mailbox->life->machine, *receiver = sim_find_machine(sim, to);
+    size_t bytes = 0;
+
+    if (!sim->scripted)
+        return receiver != NULL ? path_between(sim, from, receiver, channel)->held.size : 0;
+    for (const struct parcel *parcel = from->sent.first; parcel != NULL; parcel = parcel->next)
+        bytes += parcel->to == to && parcel->channel == channel ? parcel->size : 0;
+    return bytes;
 }
 
 /* ---- Connecting and disconnecting ---- */
@@ -340,7 +383,7 @@ static void path_close(struct sim *sim, struct path *path, int64_t noticed_us)
         return;
     path->open = false;
     event_cancel(sim, &path->notice);
-    path_drop_held(path);
+    parcels_empty(&path->held);
     tell_opener(sim, path, LETTER_LOST, NULL);
     if (!is_process(path->to, path->to_life))
         return;
@@ -356,11 +399,35 @@ static int64_t notice_us(struct sim *sim, const struct path *path, bool silently
     return sim->now_us + sim_draw(sim, 10, NOTICE_US_MAX);
 }
 
+static bool is_of(const struct delivery *delivery, const struct path *path)
+{
+    const struct link *link = &delivery->link;
+
+    return delivery->kind == LETTER_MESSAGE && delivery->to == path->to && link->peer == path->from->id &&
+           link->channel == path->link.channel && link->incarnation == path->link.incarnation &&
+           link->connection == path->link.connection;
+}
+
+/* From some moment on nothing arrives any more of what is on its way over a connection that is reset. Often that is
+ * after all has arrived. */
+static void path_lose_late(struct sim *sim, const struct path *path)
+{
+    int64_t from_us = sim_draw(sim, sim->now_us, 2 * path->latest_us - sim->now_us);
+
+    for (size_t i = 1; i <= sim->heap_count; i++) {
+        struct delivery *delivery = (struct delivery *)sim->heap[i];
+
+        if (delivery->event.fire == delivery_fire && is_of(delivery, path) && delivery->event.due_us >= from_us)
+            delivery->lost = true;
+    }
+}
+
 static void path_break(struct sim *sim, struct path *path)
 {
     if (!path->open)
         return;
     sim_trace(sim, "connection %d -> %d breaks", path->from->id, path->to->id);
+    path_lose_late(sim, path);
     path_close(sim, path, notice_us(sim, path, false));
     path_retry(sim, path, 0, RETRY_US_MIN);
 }
@@ -417,6 +484,7 @@ static void path_connect(struct sim *sim, struct path *path)
     path->open = true;
     path->to_life = path->to->life->number;
     path->opened_us = path->latest_us = sim->now_us + draw_delay(sim);
+    path->latest_forward_us = path->opened_us;
     path->closing = NULL; /* of an older one: it is told late, which a newer connection makes harmless */
     delivery = delivery_new(path->to, path->to_life, LETTER_CONNECTED, &path->link);
     delivery->hello = introduce(mailbox);
@@ -459,7 +527,7 @@ static void keepalive_fire(struct event *event)
         if (!is_cut_off(the_sim, path))
             continue;
         path_close(the_sim, path, the_sim->now_us);
-        path_drop_held(path);
+        parcels_empty(&path->held);
         path_retry(the_sim, path, RETRY_US_MIN, RETRY_US_MAX);
     }
 }

@@ -26,6 +26,18 @@ bool sim_sent_entries(struct sim *sim, raft_id from, raft_id to, struct message 
     return true;
 }
 
+bool sim_sent_body(struct sim *sim, raft_id from, raft_id to, struct message *message, struct mailraft_buffer *body)
+{
+    struct parcel *parcel = parcels_take_to(&sim_machine(sim, from)->sent, to);
+
+    if (parcel == NULL)
+        return false;
+    *message = parcel->message;
+    *body = parcel_body(parcel);
+    free(parcel);
+    return true;
+}
+
 bool sim_sent(struct sim *sim, raft_id from, raft_id to, struct message *message)
 {
     enum channel channel;
@@ -187,18 +199,16 @@ struct link sim_reached(struct sim *sim, raft_id id, raft_id peer, enum channel 
 
 /* ---- Messages ---- */
 
-static void put_over(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries,
-                     const struct link *link)
+/* Takes the parcel. */
+static void put_over(struct sim *sim, raft_id to, struct parcel *parcel, const struct link *link)
 {
-    struct parcel *parcel = parcel_new(link->channel, message, entries);
-
     mailbox_arrive(sim, life_reached(sim, to), LETTER_MESSAGE, link, parcel, NULL);
     free(parcel);
 }
 
 void sim_put_over(struct sim *sim, raft_id to, const struct message *message, const struct link *link)
 {
-    put_over(sim, to, message, NULL, link);
+    put_over(sim, to, parcel_new(link->channel, message, NULL), link);
 }
 
 /* All four connections between the two come up with the first message, but those that the test has opened or closed. */
@@ -212,39 +222,49 @@ static void meet(struct sim *sim, raft_id to, raft_id peer)
     }
 }
 
-/* An answer to entries or a heartbeat that names no connection answers what came over the present one. */
+/* An answer to entries or a heartbeat, or to what was forwarded, that names no connection answers what came over the
+ * present one. */
 static void name_request(struct sim *sim, raft_id to, struct message *answer)
 {
     const struct link *link;
 
-    if (answer->type_of_message != RESPONSE_APPEND_ENTRIES || answer->request_connection != 0)
+    if (answer->request_connection != 0)
+        return;
+    if (answer->type_of_message == FORWARDED)
+        answer->request_channel = CHANNEL_BULK;
+    else if (answer->type_of_message != RESPONSE_APPEND_ENTRIES)
         return;
     link = reached_link_of(sim, to, answer->server_id, (enum channel)answer->request_channel);
     answer->request_incarnation = link->incarnation;
     answer->request_connection = link->connection;
 }
 
-static void put(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries,
-                enum channel channel)
+/* Takes the parcel. */
+static void put(struct sim *sim, raft_id to, struct parcel *parcel)
 {
-    const struct link *link = link_of(sim, to, message->server_id, channel);
-    struct message named = *message;
+    raft_id peer = parcel->message.server_id;
+    const struct link *link = link_of(sim, to, peer, parcel->channel);
 
-    meet(sim, to, message->server_id);
+    meet(sim, to, peer);
     if (link->incarnation == 0)
-        connect_next(sim, to, message->server_id, channel);
-    name_request(sim, to, &named);
-    put_over(sim, to, &named, entries, link);
+        connect_next(sim, to, peer, parcel->channel);
+    name_request(sim, to, &parcel->message);
+    put_over(sim, to, parcel, link);
 }
 
 void sim_put(struct sim *sim, raft_id to, const struct message *message)
 {
-    put(sim, to, message, NULL, CHANNEL_URGENT);
+    put(sim, to, parcel_new(CHANNEL_URGENT, message, NULL));
 }
 
 void sim_put_entries(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries)
 {
-    put(sim, to, message, entries, CHANNEL_BULK);
+    put(sim, to, parcel_new(CHANNEL_BULK, message, entries));
+}
+
+void sim_put_body(struct sim *sim, raft_id to, const struct message *message, const struct mailraft_buffer *body)
+{
+    put(sim, to, parcel_new_body(message, body->bytes, body->size));
 }
 
 void sim_deliver(struct sim *sim, raft_id to, const struct message *message)
@@ -256,5 +276,11 @@ void sim_deliver(struct sim *sim, raft_id to, const struct message *message)
 void sim_deliver_entries(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries)
 {
     sim_put_entries(sim, to, message, entries);
+    sim_settle(sim);
+}
+
+void sim_deliver_body(struct sim *sim, raft_id to, const struct message *message, const struct mailraft_buffer *body)
+{
+    sim_put_body(sim, to, message, body);
     sim_settle(sim);
 }

@@ -113,14 +113,14 @@ size_t disk_peek(struct disk *disk, const char *path, bool durable, uint64_t off
 
 /* ---- Mail (parcel.c) ---- */
 
-/* What travels: a message with the bytes of its entries, which belong to nobody's life. */
+/* What travels: a message with the bytes of its entries or its body, which belong to nobody's life. */
 struct parcel {
     struct parcel *next; /* in whatever list it waits */
     raft_id to;          /* scripted */
     enum channel channel;
     bool droppable;
     struct message message;
-    size_t size; /* of bytes; 0: no entries */
+    size_t size; /* of bytes; 0: neither entries nor a body */
     uint8_t bytes[];
 };
 
@@ -131,6 +131,9 @@ struct parcels { /* a queue of them */
 };
 
 struct parcel *parcel_new(enum channel channel, const struct message *message, const struct batch *entries);
+/* Of a FORWARD or FORWARDED, with a portion of its body. */
+struct parcel *parcel_new_body(const struct message *message, const uint8_t *body, size_t size);
+bool parcel_is_forward(const struct parcel *parcel); /* that it is such a one */
 struct parcel *parcel_copy(const struct parcel *parcel);
 void parcels_put(struct parcels *parcels, struct parcel *parcel);
 struct parcel *parcels_take(struct parcels *parcels);          /* the oldest; NULL: none */
@@ -139,6 +142,8 @@ struct parcel *parcels_take_to(struct parcels *parcels, raft_id to);
 void parcels_empty(struct parcels *parcels);
 /* The entries, in the memory of whoever runs; NULL where it has none. They must decode. */
 struct batch *parcel_entries(const struct parcel *parcel);
+/* The same of a body, which must be sound; empty where it has none. */
+struct mailraft_buffer parcel_body(const struct parcel *parcel);
 
 /* ---- What is known of a machine by the checker alone (checker.c) ---- */
 

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/entry.h"
-#include "sim/sim.h"
+#include "base/requests.h"
+#include "sim/world.h"
 
 #define SECOND 1000000
 
@@ -326,5 +328,218 @@ Test(sim_network, entries_are_copied_from_life_to_life)
     batch_free(entries);
     batch_free(copies);
     free(config);
+    sim_free(sim);
+}
+
+/* ---- What is forwarded ---- */
+
+/* As many replies, numbered from 1 on, of so many bytes each. */
+static struct mailraft_buffer some_replies(uint64_t count, size_t size)
+{
+    struct mailraft_buffer body = {.bytes = NULL};
+    uint8_t *bytes = calloc(1, size + 1);
+
+    for (uint64_t number = 1; number <= count; number++) {
+        const struct reply reply = {.outcome = OUTCOME_READ, .number = number, .bytes = bytes, .size = size};
+
+        replies_put(&body, &reply);
+    }
+    free(bytes);
+    return body;
+}
+
+/* A FORWARDED that nobody waits for; the trace tells it by its number. */
+static void forward(struct sim *sim, raft_id from, raft_id to, uint64_t number)
+{
+    const struct server *server = sim_server(sim, from);
+    const struct message message = {
+        .type_of_message = FORWARDED,
+        .curr_term = server->current_term,
+        .server_id = from,
+        .request_incarnation = 1,
+        .request_connection = number,
+        .request_channel = CHANNEL_BULK,
+    };
+    struct mailraft_buffer body = some_replies(1, 100);
+
+    mailbox_forward(server->mailbox, to, &message, &body);
+    buffer_fini(&body);
+}
+
+static int forwarded(struct trace *trace, uint64_t number)
+{
+    char text[60];
+
+    snprintf(text, sizeof text, " request_connection=%llu ", (unsigned long long)number);
+    return trace_count(trace, text);
+}
+
+Test(sim_network, what_is_forwarded_comes_once_and_in_order_whatever_becomes_of_other_messages)
+{
+    struct sim *sim = cluster(3);
+    raft_id from = other_than(sim_leader(sim)), to = 6 - from - sim_leader(sim);
+    char number[60];
+    struct trace trace;
+    const char *at;
+
+    sim_network(sim)->reordering = true;
+    sim_network(sim)->duplication = 0.5;
+    sim_network(sim)->tail = 0.3;
+    sim_network(sim)->tail_max_us = 20000;
+    trace_open(&trace, sim);
+    for (uint64_t i = 1001; i <= 1200; i++) {
+        forward(sim, from, to, i);
+        sim_run_us(sim, 100);
+    }
+    sim_run_us(sim, SECOND);
+    fflush(trace.stream);
+    at = trace.text;
+    for (uint64_t i = 1001; i <= 1200; i++) {
+        cr_assert_eq(forwarded(&trace, i), 1);
+        snprintf(number, sizeof number, " request_connection=%llu ", (unsigned long long)i);
+        at = strstr(at, number);
+        cr_assert_not_null(at, "%s comes too early", number);
+    }
+    trace_close(&trace, sim);
+    sim_free(sim);
+}
+
+Test(sim_network, what_is_forwarded_is_lost_without_a_connection_and_with_it)
+{
+    struct sim *sim = cluster(3);
+    raft_id from = other_than(sim_leader(sim)), to = 6 - from - sim_leader(sim);
+    struct trace trace;
+
+    trace_open(&trace, sim);
+    sim_cut(sim, from, to);
+    forward(sim, from, to, 1001); /* waits for the way, as in a socket */
+    cr_assert_eq(mailbox_waiting_bytes(sim_server(sim, from)->mailbox, to, CHANNEL_BULK), REPLY_HEAD_BYTES + 100u);
+    cr_assert_eq(mailbox_waiting_bytes(sim_server(sim, from)->mailbox, to, CHANNEL_URGENT), 0u);
+    sim_run_us(sim, SECOND);
+    cr_assert_eq(forwarded(&trace, 1001), 0);
+    sim_heal(sim);
+    sim_run_us(sim, SECOND);
+    cr_assert_eq(forwarded(&trace, 1001), 1);
+    sim_cut(sim, from, to);
+    forward(sim, from, to, 1002);
+    sim_run_us(sim, 6 * SECOND); /* the connection is given up */
+    forward(sim, from, to, 1003);
+    cr_assert_eq(mailbox_waiting_bytes(sim_server(sim, from)->mailbox, to, CHANNEL_BULK), 0u);
+    sim_heal(sim);
+    sim_run_us(sim, SECOND);
+    cr_assert_eq(forwarded(&trace, 1002), 0);
+    cr_assert_eq(forwarded(&trace, 1003), 0);
+    forward(sim, from, to, 1004);
+    sim_run_us(sim, SECOND);
+    cr_assert_eq(forwarded(&trace, 1004), 1);
+    trace_close(&trace, sim);
+    sim_free(sim);
+}
+
+/* Of what was sent before a connection breaks, what comes was sent before what does not. */
+Test(sim_network, the_last_of_what_is_on_its_way_is_lost_with_a_connection_that_breaks)
+{
+    int all = 0, none = 0, some = 0;
+
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct sim *sim = cluster_of_seed(seed, 3);
+        raft_id from = other_than(sim_leader(sim)), to = 6 - from - sim_leader(sim);
+        struct trace trace;
+        uint64_t came = 0;
+
+        trace_open(&trace, sim);
+        for (uint64_t number = 1001; number <= 1005; number++)
+            forward(sim, from, to, number);
+        sim_break_channel(sim, from, to, CHANNEL_BULK);
+        sim_run_us(sim, SECOND);
+        for (uint64_t number = 1001; number <= 1005; number++) {
+            int times = forwarded(&trace, number);
+
+            cr_assert_leq(times, number == 1001 + came ? 1 : 0);
+            came += (uint64_t)times;
+        }
+        none += came == 0;
+        all += came == 5;
+        some += came > 0 && came < 5;
+        trace_close(&trace, sim);
+        sim_free(sim);
+    }
+    cr_assert_gt(none, 0);
+    cr_assert_gt(some, 0);
+    cr_assert_gt(all, 0);
+}
+
+static struct sim *scripted_node(void)
+{
+    struct sim *sim = sim_new(7);
+    struct node_config *config = calloc(1, sizeof *config);
+
+    sim_script_network(sim);
+    sim_configure(config, 1, 2);
+    sim_add_node(sim, config);
+    sim_settle(sim);
+    free(config);
+    return sim;
+}
+
+Test(sim_network, what_a_node_forwards_can_be_taken_in_portions)
+{
+    struct sim *sim = scripted_node();
+    struct message message = {.type_of_message = FORWARDED, .server_id = 1, .request_connection = 9}, sent;
+    struct mailraft_buffer body = some_replies(100, 1000), got, all = {.bytes = NULL};
+    struct mailbox *mailbox = sim_server(sim, 1)->mailbox;
+
+    mailbox_forward(mailbox, 2, &message, &body);
+    cr_assert_eq(mailbox_waiting_bytes(mailbox, 2, CHANNEL_BULK), body.size);
+    cr_assert_eq(mailbox_waiting_bytes(mailbox, 2, CHANNEL_URGENT), 0u);
+    while (sim_sent_body(sim, 1, 2, &sent, &got)) {
+        cr_assert_eq(sent.type_of_message, FORWARDED);
+        cr_assert_eq(sent.request_connection, 9u);
+        cr_assert_leq(got.size, (size_t)BODY_PORTION_BYTES);
+        mailraft_buffer_put(&all, got.bytes, got.size);
+        buffer_fini(&got);
+    }
+    cr_assert_eq(all.size, body.size);
+    cr_assert(memcmp(all.bytes, body.bytes, body.size) == 0);
+    cr_assert_eq(mailbox_waiting_bytes(mailbox, 2, CHANNEL_BULK), 0u);
+    buffer_fini(&all);
+    buffer_fini(&body);
+    sim_free(sim);
+}
+
+/* The next letter on a node's pile that is a message of this type, which it is kept from reading. */
+static struct letter *take_message(struct sim *sim, raft_id id, enum message_type type)
+{
+    struct server *server = sim_server(sim, id);
+    struct letter *letter;
+    int64_t now_us;
+
+    while ((letter = pile_try(server->pile, LANE_INNER, &now_us)) != NULL &&
+           (letter->kind != LETTER_MESSAGE || letter->message.type_of_message != type))
+        letter_free(letter);
+    cr_assert_not_null(letter);
+    return letter;
+}
+
+Test(sim_network, a_peer_that_the_test_plays_forwards_with_a_body_of_its_own_over_the_bulk_channel)
+{
+    struct sim *sim = scripted_node();
+    struct message message = {.type_of_message = FORWARDED, .server_id = 2};
+    struct mailraft_buffer body = some_replies(3, 10);
+    struct letter *letter;
+
+    sim_put_body(sim, 1, &message, &body);
+    life_enter(sim, sim_machine(sim, 1)->life);
+    letter = take_message(sim, 1, FORWARDED);
+    cr_assert_eq(letter->link.channel, CHANNEL_BULK);
+    cr_assert_eq(letter->message.request_channel, (uint32_t)CHANNEL_BULK);
+    cr_assert_eq(letter->message.request_connection, sim_reached(sim, 1, 2, CHANNEL_BULK).connection);
+    cr_assert_null(letter->entries);
+    cr_assert_eq(letter->body.size, body.size);
+    cr_assert_neq(letter->body.bytes, body.bytes);
+    cr_assert_arr_eq(letter->body.bytes, body.bytes, body.size);
+    letter_free(letter);
+    life_leave(sim);
+    buffer_fini(&body);
     sim_free(sim);
 }
