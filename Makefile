@@ -114,7 +114,7 @@ sim: $(B)/sim
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c test/unit/real_redis.c test/counter.c test/transcript.c) \
+$(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c test/unit/desk.c test/unit/real_redis.c test/counter.c test/transcript.c) \
            $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 

@@ -46,8 +46,7 @@ struct place {
     uint64_t number; /* its session's requests count up from 1 */
     enum place_state state;
     enum place_kind kind;
-    bool silent; /* its answer is not sent (CLIENT REPLY) */
-    bool resp3;
+    bool silent;                  /* its answer is not sent (CLIENT REPLY) */
     uint64_t flight;              /* FLYING: its number (flight.h) */
     struct mailraft_buffer bytes; /* the request, and once that is answered the answer */
     size_t counted;               /* bytes that it counts for in the session's and the sessions' bounds */
@@ -57,20 +56,35 @@ struct place {
     struct place *older, *newer;
     struct place_list *list; /* NULL: in neither */
     int64_t arrived_us;
-    int64_t wake_us, end_us;         /* TIME: end_us; COUNT: when it is asked again, and when that ends */
-    int64_t wanted, counted_members; /* COUNT: other members that are waited for, and that there were */
+    int64_t wake_us; /* when the clock wakes it: its end, or COUNT: when it is asked again */
+    /* COUNT: other members that are waited for, and that there were; for how long, from its turn on; until when. */
+    int64_t wanted, counted_members;
+    int64_t span_us, end_us;
+    bool has_turn;
 
     /* What a command that the session carries out has asked for (session.h). */
     void (*finish)(struct session *session, void *context, const uint8_t *bytes, size_t size);
-    void (*finish_plain)(struct session *session);
+    void (*finish_plain)(struct session *session); /* LEADER, TIME, COUNT */
+    bool is_try; /* QUERY: it is not sent again; finish gets no bytes then (session_try_query) */
     void (*drop)(void *context);
     void *context;
 
-    struct transaction *transaction; /* EXEC's, until it is sent; owned; NULL: none */
+    struct transaction *transaction; /* EXEC's, until its request is made; owned; NULL: none */
 };
 
 struct place_list {
     struct place *oldest, *newest;
+};
+
+enum session_lists {                  /* of the sessions; each in the order in which they came to be in it */
+                     HOLDING,         /* something is HELD */
+                     WAITING_FOR_ROOM /* all sessions' requests take too many bytes: nothing is read */
+};
+#define SESSION_LISTS 2
+
+struct session_link {
+    struct session *next, *previous;
+    bool in; /* the list */
 };
 
 struct session {
@@ -85,9 +99,9 @@ struct session {
     char peer[SESSION_ADDRESS_MAX], local[SESSION_ADDRESS_MAX];
     char *name, *lib_name, *lib_version; /* NULL: not set */
     bool no_evict;
-    int64_t opened_us, active_us;               /* when it came, and when its last request did */
-    const struct command *command, *subcommand; /* the last one; NULL: none */
-    size_t commands;                            /* that it has given */
+    int64_t opened_us, active_us;  /* when it came, and when its last request did */
+    const struct command *command; /* the last one; NULL: none */
+    size_t commands;               /* that it has given */
     enum reply_mode reply_mode;
 
     /* The queue of those that have no answer yet, or whose answer waits for its turn. */
@@ -98,21 +112,19 @@ struct session {
     size_t counted; /* bytes in it */
     size_t flying_commands, flying_queries;
     uint64_t flying_view;  /* over which those are on their way */
+    uint64_t sent_number;  /* of the place that was sent last */
     raft_index last_index; /* of the entry of the last command that was answered; 0: none */
 
     struct place *current;  /* whose command is being carried out, once it has one */
     struct place *blocking; /* nothing is read before that is answered: WAIT and its kin; NULL: none */
-    bool running;           /* a command of its own is being carried out */
     bool closing;           /* nothing is read any more; it is closed when the queue is empty */
     bool paused;            /* it is not read from */
 
     struct transaction *transaction; /* between MULTI and EXEC; NULL: outside */
     struct watches *watches;         /* a reference; NULL: none */
 
-    /* Lists of the sessions. */
-    bool is_holding, is_waiting;
-    struct session *next_holding, *previous_holding; /* something is HELD */
-    struct session *next_waiting, *previous_waiting; /* there was no room for its requests */
+    struct session_link links[SESSION_LISTS];
+    bool has_turn; /* it was the first that waited for room, and may go on */
 };
 
 struct session_list {
@@ -134,19 +146,28 @@ struct sessions {
     int64_t started_us;
 
     struct status status; /* the newest that has come; view 0: none yet */
-    bool status_wanted;   /* and is on its way */
     bool ended;           /* nothing is asked any more */
 
     struct letter_list letters; /* that leave when all is gathered */
     struct flight flight;
     size_t counted;               /* bytes of all places */
+    size_t gathered;              /* bytes of all transactions that are not sent, and of all watches */
     struct place_list unanswered; /* by arrival */
+    size_t status_awaited;        /* how many of them wait for LETTER_STATUS */
     struct place_list timers;
-    struct session_list holding, waiting; /* in the order in which they began to */
+    int64_t timers_us; /* no timer wakes earlier */
+    int64_t resume_us; /* something came back over the present view: nothing is sent before; 0: no such trouble */
+    struct session_list lists[SESSION_LISTS];
     struct place *free_places;
     size_t free_count;
     struct mailraft_buffer scratch; /* the answer that is being put together (session_reply) */
 };
+
+/* peer, local: copied. The sessions' list of them all is theirs. */
+struct session *session_new(struct sessions *sessions, struct connection *connection, const char *peer,
+                            const char *local);
+void session_free(struct session *session);
+size_t session_bytes(void *session, const uint8_t *bytes, size_t size, size_t *wanted); /* clients_calls.bytes */
 
 /* ---- For commands about clients ---- */
 
