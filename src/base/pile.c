@@ -5,9 +5,16 @@
 #include "base/thread.h"
 
 /* What the owner waits for is often on its way: so it lets others run a few times before it sleeps. That spares two
- * thread changes through the kernel's sleep and wake-up; where others keep the processor for longer, it sleeps at once. */
-#define PASSES_MAX     15
-#define PASSES_US_MAX  50
+ * thread changes through the kernel's sleep and wake-up; where others keep the processor for longer, it sleeps at once.
+ * Where mail has come soon of late, it goes on for twice as long as that took: waking a thread on another core takes
+ * some 30 us, and a core that sleeps is slower to hear of its disk, too. */
+#define PASSES_MAX      15
+#define PASSES_US_MAX   50
+#define SOON_US         50  /* mail that usually takes less comes soon */
+#define SOON_PASSES_MAX 300 /* time stands still while the simulator's threads wait like that */
+#define SOON_US_LEAST   10
+#define USUAL_US_MAX    100 /* a longer wait counts as one of that length */
+#define USUAL_SHARE     4   /* of the last wait in what is usual: one in so many */
 
 #define CLIENTS_PORTION 16 /* client letters in a row before the other lanes are looked at */
 
@@ -25,9 +32,10 @@ struct pile {
 
     /* The owner's alone. */
     struct letter_list lanes[LANE_COUNT]; /* collected, older than anything incoming in the same lane */
-    int clients_in_a_row;          /* client letters taken since incoming mail was last collected */
-    int64_t stalled_deadline_us;   /* the deadline that was found stalled last, ... */
-    int64_t moved_deadline_us;     /* ... and what it was moved to */
+    int64_t usual_us;                     /* how long mail takes to come while waited for; recent waits count most */
+    int clients_in_a_row;                 /* client letters taken since incoming mail was last collected */
+    int64_t stalled_deadline_us;          /* the deadline that was found stalled last, ... */
+    int64_t moved_deadline_us;            /* ... and what it was moved to */
 };
 
 /* Moves everything from one list to the end of another. */
@@ -190,9 +198,11 @@ static bool pile_has_news(const struct pile *pile, enum lane upto)
 /* The mutex is held, but for while others run. */
 static bool pile_linger(struct pile *pile, enum lane upto, int64_t deadline_us, int64_t now_us)
 {
-    int64_t until_us = now_us + PASSES_US_MAX;
+    bool soon = pile->usual_us < SOON_US;
+    int passes_max = soon ? SOON_PASSES_MAX : PASSES_MAX;
+    int64_t until_us = now_us + (soon ? 2 * pile->usual_us + SOON_US_LEAST : PASSES_US_MAX);
 
-    for (int passes = 0; passes < PASSES_MAX && now_us < until_us && now_us < deadline_us; passes++) {
+    for (int passes = 0; passes < passes_max && now_us < until_us && now_us < deadline_us; passes++) {
         if (pile_has_news(pile, upto))
             return true;
         mutex_unlock(&pile->mutex);
@@ -201,6 +211,22 @@ static bool pile_linger(struct pile *pile, enum lane upto, int64_t deadline_us, 
         mutex_lock(&pile->mutex);
     }
     return pile_has_news(pile, upto);
+}
+
+/* The mutex is held. Learns from a wait how long mail takes to come. The waking itself does not count. */
+static void pile_note_wait(struct pile *pile, enum lane upto, int64_t began_us)
+{
+    int64_t took_us = USUAL_US_MAX;
+
+    for (enum lane lane = LANE_CONTROL; lane <= upto; lane++) {
+        const struct letter *first = pile->incoming[lane].first;
+
+        if (first != NULL && first->put_us - began_us < took_us)
+            took_us = first->put_us - began_us;
+    }
+    if (took_us < 0)
+        took_us = 0; /* it came between the look at the pile and the wait */
+    pile->usual_us += (took_us - pile->usual_us) / USUAL_SHARE;
 }
 
 /* Waits until there is incoming mail in the lanes up to `upto`, the pile is closed, or the deadline passes. */
@@ -214,6 +240,7 @@ static void pile_wait(struct pile *pile, enum lane upto, int64_t deadline_us, in
             ;
         pile->lanes_awaited = 0;
     }
+    pile_note_wait(pile, upto, now_us);
     mutex_unlock(&pile->mutex);
 }
 
