@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
@@ -21,15 +22,20 @@ struct applier {
     struct mailraft_entry *entries; /* the batch as the machine sees it; room for `room` */
     struct mailraft_buffer *replies;
     size_t room;
+    struct mailraft_buffer answer; /* to a query */
+    struct sack {                  /* what leaves for one pile together */
+        struct pile *pile;
+        struct letter_list letters;
+    } *sacks;
+    size_t sack_count;
 };
 
-void applier_reply(const struct proposer *proposer, enum outcome outcome, raft_index index, raft_id leader_id,
-                   struct mailraft_buffer *bytes)
+static struct letter *reply_new(const struct proposer *proposer, enum outcome outcome, raft_index index,
+                                raft_id leader_id, struct mailraft_buffer *bytes)
 {
-    if (proposer->pile == NULL)
-        return;
     struct letter *letter = letter_new(LETTER_REPLY);
     letter->number = proposer->number;
+    letter->reply.link = proposer->link;
     letter->reply.outcome = outcome;
     letter->reply.index = index;
     letter->reply.leader_id = leader_id;
@@ -37,7 +43,46 @@ void applier_reply(const struct proposer *proposer, enum outcome outcome, raft_i
         letter->reply.bytes = *bytes;
         *bytes = (struct mailraft_buffer){.bytes = NULL};
     }
-    pile_put(proposer->pile, LANE_INNER, letter);
+    return letter;
+}
+
+void applier_reply(const struct proposer *proposer, enum outcome outcome, raft_index index, raft_id leader_id,
+                   struct mailraft_buffer *bytes)
+{
+    if (proposer->pile != NULL)
+        pile_put(proposer->pile, LANE_INNER, reply_new(proposer, outcome, index, leader_id, bytes));
+}
+
+/* ---- What leaves ---- */
+
+/* One for each pile that ever wanted something: a handful. */
+static struct letter_list *sack_for(struct applier *applier, struct pile *pile)
+{
+    for (size_t i = 0; i < applier->sack_count; i++)
+        if (applier->sacks[i].pile == pile)
+            return &applier->sacks[i].letters;
+    applier->sacks = memory_resize(applier->sacks, (applier->sack_count + 1) * sizeof *applier->sacks);
+    applier->sacks[applier->sack_count] = (struct sack){.pile = pile};
+    return &applier->sacks[applier->sack_count++].letters;
+}
+
+static void send(struct applier *applier, struct pile *pile, struct letter *letter)
+{
+    letter_list_add(sack_for(applier, pile), letter);
+}
+
+static void send_reply(struct applier *applier, const struct proposer *proposer, enum outcome outcome, raft_index index,
+                       struct mailraft_buffer *bytes)
+{
+    if (proposer->pile != NULL)
+        send(applier, proposer->pile, reply_new(proposer, outcome, index, NO_ONE, bytes));
+}
+
+/* Many replies are one wake-up. */
+static void send_off(struct applier *applier)
+{
+    for (size_t i = 0; i < applier->sack_count; i++)
+        pile_put_all(applier->sacks[i].pile, LANE_INNER, &applier->sacks[i].letters);
 }
 
 /* ---- One batch ---- */
@@ -80,8 +125,24 @@ static void apply(struct applier *applier, struct letter *letter)
     if (applier->machine != NULL)
         applier->machine->apply(applier->machine->context, applier->entries, batch->count, &applier->standing);
     for (size_t i = 0; i < letter->wait_count; i++)
-        applier_reply(&letter->waits[i].proposer, OUTCOME_APPLIED, letter->waits[i].index, NO_ONE,
-                      &applier->replies[i]);
+        send_reply(applier, &letter->waits[i].proposer, OUTCOME_APPLIED, letter->waits[i].index, &applier->replies[i]);
+    send_off(applier);
+}
+
+/* ---- Queries ---- */
+
+/* Takes the letter. Those who ask at once are answered at once. */
+static void answer(struct applier *applier, struct letter *query)
+{
+    if (applier->standing.deadline_us <= query->time_us) {
+        query->kind = LETTER_READ_EARLY;
+        send(applier, applier->answers, query);
+        return;
+    }
+    const struct mailraft_machine *machine = applier->machine;
+    machine->read(machine->context, query->request.bytes, query->request.size, query->time_us, &applier->answer);
+    send_reply(applier, &query->proposer, OUTCOME_READ, 0, &applier->answer);
+    letter_free(query);
 }
 
 /* ---- The thread ---- */
@@ -111,8 +172,9 @@ static struct letter *try_next(struct applier *applier)
 static struct letter *await_next(struct applier *applier)
 {
     int64_t now_us;
+    send_off(applier);
     struct letter *letter = pile_take(applier->pile, LANE_INNER, CLOCK_NEVER, &now_us);
-    if (letter->kind == LETTER_APPLY)
+    if (letter->kind != LETTER_NO_MORE)
         return letter;
     letter_free(letter);
     applier->ends = true;
@@ -122,7 +184,9 @@ static struct letter *await_next(struct applier *applier)
 /* What it will not apply any more has been committed, and others may answer for it. */
 static void give_up(const struct letter *letter)
 {
-    for (size_t i = 0; i < letter->wait_count; i++)
+    if (letter->kind == LETTER_QUERY)
+        applier_reply(&letter->proposer, OUTCOME_NOT_EXECUTED, 0, NO_ONE, NULL);
+    for (size_t i = 0; letter->kind == LETTER_APPLY && i < letter->wait_count; i++)
         applier_reply(&letter->waits[i].proposer, OUTCOME_UNCERTAIN, letter->waits[i].index, NO_ONE, NULL);
 }
 
@@ -135,6 +199,10 @@ static void applier_main(void *context)
     while (!applier->ends) {
         size_t entry_bytes = 0;
         for (letter = await_next(applier); letter != NULL; letter = try_next(applier)) {
+            if (letter->kind == LETTER_QUERY) {
+                answer(applier, letter);
+                continue;
+            }
             apply(applier, letter);
             entry_bytes += letter->entries->bytes;
             letter_free(letter);
@@ -142,6 +210,7 @@ static void applier_main(void *context)
         if (entry_bytes > 0)
             say_applied(applier, entry_bytes);
     }
+    send_off(applier);
     while ((letter = pile_try(applier->pile, LANE_INNER, &now_us)) != NULL) {
         give_up(letter);
         letter_free(letter);
@@ -154,6 +223,8 @@ static void applier_free(struct applier *applier)
     pile_free(applier->pile);
     memory_free(applier->entries);
     memory_free(applier->replies);
+    memory_free(applier->sacks);
+    buffer_fini(&applier->answer);
     memory_free(applier);
 }
 
@@ -179,6 +250,11 @@ void applier_apply(struct applier *applier, struct batch *entries, struct wait *
     letter->waits = waits;
     letter->wait_count = wait_count;
     pile_put(applier->pile, LANE_INNER, letter);
+}
+
+void applier_query(struct applier *applier, struct letter_list *queries)
+{
+    pile_put_all(applier->pile, LANE_INNER, queries);
 }
 
 void applier_close(struct applier *applier)

@@ -3,7 +3,7 @@
  * Threads:   any thread puts letters on its pile; its own calls the machine.
  * Letters:   LETTER_APPLY: it applies the entries, which follow those before, answers whoever waits for one of them
  *            with LETTER_REPLY on that one's pile, and says LETTER_APPLIED to the server (inner lane), one for all that
- *            it found on its pile.
+ *            it found on its pile. LETTER_QUERY: it asks the machine and answers the same way.
  *            Its last letter, after applier_close, is LETTER_APPLIER_ENDED (control lane). */
 #ifndef RAFT_APPLIER_H
 #define RAFT_APPLIER_H
@@ -21,6 +21,10 @@ struct applier *applier_start(const struct mailraft_machine *machine, struct pil
 
 /* Takes the batch and waits, which are in order of their index; waits: NULL where nobody waits. */
 void applier_apply(struct applier *applier, struct batch *entries, struct wait *waits, size_t wait_count);
+
+/* Answers queries, LETTER_QUERY, behind what was to be applied before them; empties the list. One at whose time
+ * something is due that no entry has told of goes back to the server as LETTER_READ_EARLY. */
+void applier_query(struct applier *applier, struct letter_list *queries);
 
 /* It ends with the batch that it is at: whoever waits for a later one learns that its outcome is uncertain. */
 void applier_close(struct applier *applier);

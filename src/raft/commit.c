@@ -4,6 +4,7 @@
 
 #include "raft/membership.h"
 #include "raft/proposals.h"
+#include "raft/reads.h"
 
 /* Takes the batch. */
 static void hand_over(struct server *server, struct batch *entries)
@@ -13,6 +14,8 @@ static void hand_over(struct server *server, struct batch *entries)
     server->handed_index = entries->list[entries->count - 1]->index;
     server->applying_bytes += entries->bytes;
     struct wait *waits = proposals_settle(server, entries, &wait_count);
+    if (wait_count > 0)
+        server->awaited_index = waits[wait_count - 1].index;
     applier_apply(server->applier, entries, waits, wait_count);
 }
 
@@ -26,6 +29,7 @@ static void read_old(struct server *server)
 static void hand_over_all(struct server *server)
 {
     struct raft_log *log = &server->raft_log;
+    raft_index handed_index = server->handed_index;
     while (server->handed_index < server->commit_index && server->apply_read_number == 0 &&
            server->applying_bytes < COMMIT_AHEAD_BYTES) {
         raft_index next = server->handed_index + 1;
@@ -34,6 +38,8 @@ static void hand_over_all(struct server *server)
         else
             read_old(server);
     }
+    if (server->handed_index > handed_index)
+        reads_hand_over(server);
 }
 
 void commit_advance(struct server *server, raft_index index)

@@ -6,10 +6,10 @@
 #include "raft/append.h"
 #include "raft/membership.h"
 #include "raft/proposals.h"
+#include "raft/reads.h"
 #include "raft/replication.h"
 #include "raft/vote.h"
 
-#define HAND_OVER_WAIT_US 500000 /* how long a leader that stops waits to hear its successor */
 #define WALL_MOVED_US     50000  /* so far the wall clock may move before the log tells its new lead */
 
 int64_t leader_quorum_heard_us(const struct server *server)
@@ -61,13 +61,29 @@ static void send_heartbeat(struct server *server, int position)
     server_send(server, server->peers[position].id, &request);
 }
 
-static void send_heartbeats(struct server *server)
+static void send_round(struct server *server)
 {
-    number_round(server);
     server->heartbeat_due_us = server->now_us + server->config.heartbeat_us;
     for (int i = 0; i < server->config.members.count; i++)
         if (i != server->self)
             send_heartbeat(server, i);
+}
+
+static void send_heartbeats(struct server *server)
+{
+    number_round(server);
+    send_round(server);
+}
+
+/* A round of its own, whenever the last one began: only what was sent after a query came proves that we lead still. */
+void leader_confirm_reads(struct server *server)
+{
+    if (!reads_want_round(server) || server->handing_over)
+        return;
+    server->heartbeat_round++;
+    server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT] = server->now_us;
+    send_round(server);
+    reads_begin_round(server);
 }
 
 /* An answer proves that its sender heard us when the round it echoes left, not when we read it. */
@@ -81,6 +97,7 @@ static void note_round(struct server *server)
     peer->answered_round = answer->round;
     peer->answered_sent_us = server->round_sent_us[answer->round % ROUNDS_KEPT];
     peer->round_trip_us = server->now_us - peer->answered_sent_us;
+    reads_count(server);
     log_debug(server->log, "Round trip peer=%d round=%llu round_trip_us=%lld", peer->id,
               (unsigned long long)answer->round, (long long)peer->round_trip_us);
 }
@@ -138,7 +155,7 @@ bool leader_begin_hand_over(struct server *server)
     server->successor = most_up_to_date(server);
     if (server->successor < 0)
         return false;
-    server->stop_deadline_us = server->now_us + HAND_OVER_WAIT_US;
+    server->stop_deadline_us = server->now_us + SERVER_STOP_WAIT_US;
     server_flush(server);
     hand_over_when_due(server);
     return true;

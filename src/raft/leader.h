@@ -15,4 +15,7 @@ bool leader_disk_hangs(const struct server *server);
  * election timeout. It is told to when it has our whole log (dissertation, section 3.10). False where there is none. */
 bool leader_begin_hand_over(struct server *server);
 
+/* Queries that have gathered begin a round of heartbeats, unless one for others is on its way. */
+void leader_confirm_reads(struct server *server);
+
 #endif

@@ -51,6 +51,11 @@ void node_propose(struct node *node, const void *request, size_t size, const str
     pile_put(node->pile, LANE_CLIENTS, letter);
 }
 
+void node_ask(struct node *node, struct letter_list *letters)
+{
+    pile_put_all(node->pile, LANE_CLIENTS, letters);
+}
+
 bool node_is_stuck(const struct node *node)
 {
     return node->stuck;

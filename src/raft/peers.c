@@ -1,5 +1,6 @@
 #include "raft/peers.h"
 
+#include "raft/forward.h"
 #include "raft/membership.h"
 #include "raft/replication.h"
 #include "raft/timer.h"
@@ -85,4 +86,5 @@ void peers_note(struct server *server)
         note_lost(server, peer, position);
         break;
     }
+    forward_check(server, position);
 }

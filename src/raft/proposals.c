@@ -48,19 +48,6 @@ static struct pending pending_take(struct server *server)
 
 /* ---- Proposing ---- */
 
-static bool may_propose(const struct server *server)
-{
-    return server->role == LEADER && !server->stop_asked && membership_is_born(server) &&
-           server->config.machine != NULL;
-}
-
-static void refuse(const struct server *server, enum outcome outcome, struct mailraft_buffer *bytes)
-{
-    bool other = outcome == OUTCOME_NOT_EXECUTED && server->leader_id != server->config.id;
-    raft_id leader = other ? server->leader_id : NO_ONE;
-    applier_reply(&server->letter->proposer, outcome, 0, leader, bytes);
-}
-
 /* From a stock, since each draw from the kernel costs as much as logging a small command. */
 static void draw_random(struct server *server, uint8_t random[MAILRAFT_RANDOM_BYTES])
 {
@@ -72,31 +59,45 @@ static void draw_random(struct server *server, uint8_t random[MAILRAFT_RANDOM_BY
     memcpy(random, server->random + server->random_left, MAILRAFT_RANDOM_BYTES);
 }
 
-static bool prepare(struct server *server, struct mailraft_buffer *command)
+static bool prepare(struct server *server, const void *request, size_t size, struct mailraft_buffer *command)
 {
     const struct mailraft_machine *machine = server->config.machine;
-    struct mailraft_proposal proposal = {.request = server->letter->request.bytes,
-                                         .size = server->letter->request.size,
+    struct mailraft_proposal proposal = {.request = request,
+                                         .size = size,
                                          .time_us = cluster_time_now(&server->time, server->now_us),
-                                         .wall_offset_us = server->wall_offset_us};
+                                         .wall_offset_us = server->wall_offset_us,
+                                         .memory_bytes = server->machine_bytes + server->pending_bytes};
     draw_random(server, proposal.random);
     return machine->prepare(machine->context, &proposal, command);
 }
 
-void proposals_take(struct server *server)
+void proposals_take_forwarded(struct server *server, const void *request, size_t size, const struct proposer *proposer)
 {
     struct mailraft_buffer command = {.bytes = NULL};
-    if (!may_propose(server)) {
-        refuse(server, OUTCOME_NOT_EXECUTED, NULL);
-    } else if (!prepare(server, &command)) {
-        refuse(server, OUTCOME_REFUSED, &command);
+    if (!prepare(server, request, size, &command)) {
+        applier_reply(proposer, OUTCOME_REFUSED, 0, NO_ONE, &command);
     } else if (command.size > server->config.entry_bytes_max - ENTRY_HEAD_BYTES) {
-        refuse(server, OUTCOME_TOO_LARGE, NULL);
+        applier_reply(proposer, OUTCOME_TOO_LARGE, 0, NO_ONE, NULL);
     } else {
         raft_index index = replication_append(server, ENTRY_COMMAND, command.bytes, command.size);
-        await_outcome(server, index, command.size, &server->letter->proposer);
+        await_outcome(server, index, command.size, proposer);
     }
     buffer_fini(&command);
+}
+
+void proposals_take(struct server *server)
+{
+    const struct letter *letter = server->letter;
+    proposals_take_forwarded(server, letter->request.bytes, letter->request.size, &letter->proposer);
+}
+
+void proposals_count(struct server *server, raft_index index, const struct proposer *proposer)
+{
+    raft_index count = 0;
+    for (int i = 0; i < server->config.members.count; i++)
+        if (i != server->self && membership_counts(server, i) && server->peers[i].progress.match_index >= index)
+            count++;
+    applier_reply(proposer, OUTCOME_COUNTED, count, NO_ONE, NULL);
 }
 
 /* ---- Outcomes ---- */

@@ -9,8 +9,12 @@
 
 #include "raft/server.h"
 
-/* LETTER_PROPOSE: prepares and logs it, or answers why not. */
+/* LETTER_PROPOSE, or what a member has forwarded, at a leader: prepares and logs it, or answers why not. */
 void proposals_take(struct server *server);
+void proposals_take_forwarded(struct server *server, const void *request, size_t size, const struct proposer *proposer);
+
+/* Answers on how many other members that count an entry is durable. */
+void proposals_count(struct server *server, raft_index index, const struct proposer *proposer);
 
 /* Those who wait for entries of a batch that is committed, by index: the caller's, NULL where nobody does. Answers
  * those whose entry was never executed. */

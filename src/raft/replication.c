@@ -35,6 +35,7 @@ void replication_begin(struct server *server)
         progress_begin(&server->peers[i].progress, last, server->now_us);
     if (!cluster_time_known(&server->time)) /* the first leader of all: the time begins */
         cluster_time_hear(&server->time, clock_wall_us(), server->now_us);
+    server->term_begin_index = last + 1;
     if (last == 0)
         membership_give_birth(server);
     else

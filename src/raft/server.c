@@ -10,11 +10,14 @@
 #include "base/random.h"
 #include "raft/append.h"
 #include "raft/commit.h"
+#include "raft/forward.h"
 #include "raft/leader.h"
 #include "raft/membership.h"
 #include "raft/peers.h"
 #include "raft/proposals.h"
+#include "raft/reads.h"
 #include "raft/replication.h"
+#include "raft/route.h"
 #include "raft/timer.h"
 #include "raft/vote.h"
 
@@ -78,6 +81,7 @@ bool server_init(struct server *server, const struct node_config *config, const 
                               .leader_id = NO_ONE,
                               .machine_deadline_us = MAILRAFT_NO_DEADLINE,
                               .unsaved_since_us = CLOCK_NEVER,
+                              .forwarded_due_us = CLOCK_NEVER,
                               .successor = -1,
                               .campaign_round = (uint64_t)random_between(1, INT64_MAX / 2),
                               .now_us = clock_now_us()};
@@ -86,7 +90,7 @@ bool server_init(struct server *server, const struct node_config *config, const 
         server->peers[i].id = config->members.list[i].id;
     raft_log_init(&server->raft_log, opened, config->log_cache_bytes);
     if (!read_log(server, err)) {
-        server_fini(server);
+        raft_log_fini(&server->raft_log);
         return false;
     }
     log_set_state(server->log, server->current_term, ROLE_NAMES[FOLLOWER]);
@@ -104,9 +108,24 @@ static void free_letter(struct server *server)
     server->message = NULL;
 }
 
+/* What clients have asked for and nobody has looked at. */
+static void refuse_mail(struct server *server)
+{
+    free_letter(server);
+    while ((server->letter = pile_try(server->pile, LANE_CLIENTS, &server->now_us)) != NULL) {
+        enum letter_kind kind = server->letter->kind;
+        if (kind == LETTER_PROPOSE || kind == LETTER_READ || kind == LETTER_COUNT || kind == LETTER_READ_EARLY)
+            route_refuse(server, &server->letter->proposer);
+        free_letter(server);
+    }
+}
+
 void server_fini(struct server *server)
 {
     proposals_abandon(server);
+    reads_abandon(server);
+    forward_fini(server);
+    refuse_mail(server);
     memory_free(server->pending);
     raft_log_fini(&server->raft_log);
     free_letter(server);
@@ -142,6 +161,7 @@ static void enter_follower(struct server *server, enum role from, const char *ca
 {
     log_info(server->log, "Follower! STATE: %s -> FOLLOWER cause=\"%s\"", ROLE_NAMES[from], cause);
     if (from == LEADER) {
+        reads_abandon(server);
         server->leader_id = NO_ONE;
         timer_restart(server);
     } /* a candidate keeps the deadline it stood with: to stop standing is no reason to wait longer */
@@ -279,6 +299,8 @@ static void refuse_stale(struct server *server)
         vote_refuse(server, REFUSAL_STALE_TERM, 0);
     } else if (message->type_of_message == REQUEST_APPEND_ENTRIES) {
         append_refuse(server);
+    } else if (message->type_of_message == FORWARD) {
+        forward_refuse(server);
     } else {
         log_debug(server->log, "Dropped stale %s of %d curr_term=%" PRIu64, message_type_name(message->type_of_message),
                   message->server_id, message->curr_term);
@@ -363,19 +385,52 @@ static enum mail open_message(struct server *server)
         return MAIL_CHANGED;
     }
     server->message = message;
-    if (message->type_of_message != REQUEST_PRE_VOTE)
-        return sort_by_term(server);
-    vote_answer_pre_vote(server); /* names a term that nobody has yet: answered in every role, adopted in none */
+    if (message->type_of_message == REQUEST_PRE_VOTE) {
+        vote_answer_pre_vote(server); /* names a term that nobody has yet: answered in every role, adopted in none */
+        return MAIL_CHANGED;
+    }
+    if (message->type_of_message == FORWARDED && message->curr_term <= server->current_term) {
+        forward_answered(server); /* of whoever led when it was asked */
+        return MAIL_CHANGED;
+    }
+    enum mail mail = sort_by_term(server);
+    if (mail != MAIL_MESSAGE || message->type_of_message != FORWARD)
+        return mail;
+    forward_take(server);
     return MAIL_CHANGED;
 }
 
-/* A leader hands over first; whoever is asked twice, or has nothing to hand over, stops at once. */
+/* A client here wants something of the leader: of us, or of whom we follow. */
+static void take_wish(struct server *server)
+{
+    const struct letter *letter = server->letter;
+    enum request_kind kind = letter->kind == LETTER_PROPOSE ? REQUEST_COMMAND
+                             : letter->kind == LETTER_COUNT ? REQUEST_COUNT
+                             : letter->behind               ? REQUEST_QUERY_BEHIND
+                                                            : REQUEST_QUERY;
+    if (route_leads_on(server))
+        forward_ask(server, kind);
+    else if (!route_leads_here(server))
+        route_refuse(server, &letter->proposer);
+    else if (kind == REQUEST_COMMAND)
+        proposals_take(server);
+    else if (kind == REQUEST_COUNT)
+        proposals_count(server, letter->index, &letter->proposer);
+    else
+        reads_take(server);
+}
+
+/* A leader hands over first; whoever is asked twice stops at once. */
 static void stop(struct server *server)
 {
     log_info(server->log, "Stopping cause=\"%s\"", server->stop_asked ? "told to, again" : "told to");
     bool again = server->stop_asked;
     server->stop_asked = true;
-    server->stopping = again || server->role != LEADER || !leader_begin_hand_over(server);
+    server->stopping = again;
+    if (server->role == LEADER && leader_begin_hand_over(server))
+        return;
+    server->finishing = true;
+    server->stop_deadline_us = server->now_us + SERVER_STOP_WAIT_US;
 }
 
 static void note_saved(struct server *server)
@@ -426,7 +481,18 @@ static enum mail open_letter(struct server *server)
         commit_applied(server);
         break;
     case LETTER_PROPOSE:
-        proposals_take(server);
+    case LETTER_READ:
+    case LETTER_COUNT:
+        take_wish(server);
+        break;
+    case LETTER_READ_EARLY:
+        reads_take_early(server);
+        break;
+    case LETTER_REPLY: /* to a member's client */
+        forward_reply(server);
+        break;
+    case LETTER_STATUS_WANTED:
+        route_tell(server);
         break;
     case LETTER_STORAGE_WARNED:
         log_warn(server->log, "Couldn't make the log's next file ahead: %s", letter->error->message);
@@ -453,14 +519,31 @@ static enum lane lanes_open(const struct server *server)
     if (server->waiting)
         return LANE_CONTROL;
     bool full = server->pending_bytes > AHEAD_BYTES_MAX || log->window_bytes > log->cache_bytes + AHEAD_BYTES_MAX;
-    return full && server->role == LEADER ? LANE_INNER : LANE_CLIENTS;
+    if (server->role != LEADER)
+        full = server->forwarded_bytes > FORWARD_WINDOW_BYTES;
+    return full ? LANE_INNER : LANE_CLIENTS;
 }
 
 void server_flush(struct server *server)
 {
     save_entries(server);
-    if (server->role == LEADER && !server->waiting)
+    if (server->waiting)
+        return;
+    if (server->role == LEADER) {
         replication_send(server);
+        leader_confirm_reads(server);
+    }
+    forward_flush(server);
+}
+
+static bool has_gathered(const struct server *server)
+{
+    return raft_log_unsaved_bytes(&server->raft_log) > 0 || reads_want_round(server) || forward_has_gathered(server);
+}
+
+static bool is_full(const struct server *server)
+{
+    return raft_log_unsaved_bytes(&server->raft_log) >= REPLICATION_GATHER_BYTES || forward_is_full(server);
 }
 
 /* The next letter. What has been appended leaves before we wait, or when enough of it has come together: so what many
@@ -468,13 +551,13 @@ void server_flush(struct server *server)
 static struct letter *take_letter(struct server *server, int64_t deadline_us)
 {
     enum lane upto = lanes_open(server);
-    size_t unsaved_bytes = raft_log_unsaved_bytes(&server->raft_log);
-    if (unsaved_bytes > 0 && unsaved_bytes < REPLICATION_GATHER_BYTES && server->now_us < deadline_us) {
+    bool gathered = has_gathered(server);
+    if (gathered && !is_full(server) && server->now_us < deadline_us) {
         struct letter *letter = pile_try(server->pile, upto, &server->now_us);
         if (letter != NULL)
             return letter;
     }
-    if (unsaved_bytes > 0)
+    if (gathered)
         server_flush(server);
     return pile_take(server->pile, upto, deadline_us, &server->now_us);
 }
@@ -489,10 +572,25 @@ static int64_t wait_until(const struct server *server, int64_t deadline_us)
     return server->waiting ? CLOCK_NEVER : deadline_us;
 }
 
+/* A node that goes first answers what it can still answer: many clients do again what they got no answer to. */
+static bool has_finished(const struct server *server)
+{
+    if (!server->finishing || server->role == CANDIDATE)
+        return server->finishing;
+    bool answered = server->forwarded_bytes == 0 && server->pending_count == 0;
+    return answered && server->applied_index >= server->awaited_index;
+}
+
 enum mail server_take_mail(struct server *server, int64_t deadline_us)
 {
     free_letter(server);
     server_check(server);
+    route_look(server);
+    if (has_finished(server)) {
+        server_flush(server);
+        server->stopping = true;
+        return MAIL_CHANGED;
+    }
     server->letter = take_letter(server, wait_until(server, deadline_us));
     if (server->letter != NULL)
         return open_letter(server);
@@ -526,6 +624,17 @@ void server_send(struct server *server, raft_id to, struct message *message)
 void server_send_entries(struct server *server, raft_id to, struct message *message, const struct batch *entries)
 {
     send_over(server, to, CHANNEL_BULK, message, entries);
+}
+
+void server_forward(struct server *server, raft_id to, struct message *message, const struct mailraft_buffer *body)
+{
+    assert(!server->waiting);
+    message->server_id = server->config.id;
+    if (log_enabled(server->log, LOG_DEBUG)) {
+        char text[MESSAGE_TEXT_MAX];
+        log_debug(server->log, "SEND: to=%d %s", to, message_describe(message, text, sizeof text));
+    }
+    mailbox_forward(server->mailbox, to, message, body);
 }
 
 bool server_is_present(const struct server *server)

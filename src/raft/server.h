@@ -27,6 +27,7 @@
 #ifndef RAFT_SERVER_H
 #define RAFT_SERVER_H
 
+#include "base/requests.h"
 #include "raft/applier.h"
 #include "raft/cluster_time.h"
 #include "raft/configuration.h"
@@ -71,6 +72,8 @@ struct peer {
     int64_t answered_sent_us;  /* leader: when that round left us; the leader's start where it has answered none */
     int64_t round_trip_us;     /* leader: of that answer; 0: none yet */
     struct progress progress;  /* leader: how far its log is */
+    struct mailraft_buffer answers; /* to what it forwarded, which leave with the next flush ... */
+    struct link answers_link;       /* ... and over which connection it did */
 };
 
 /* A client's proposal that was logged, and whose outcome it waits for. */
@@ -81,12 +84,36 @@ struct pending {
     struct proposer proposer;
 };
 
+/* The way from this node's clients to the leader (route.h). */
+struct way {
+    bool open; /* they may ask over it */
+    raft_term term;
+    raft_id leader_id; /* ours where we lead; NO_ONE */
+    /* Where another leads: its process, and the bulk connections, ours to it and its own to us; 0: there is none. */
+    uint64_t incarnation;
+    uint64_t reached;
+    uint64_t connection;
+};
+
+/* What a client here has asked of the leader, and no answer has come to (forward.h). */
+struct forwarded {
+    enum request_kind kind; /* 0: none; the place is free */
+    uint32_t generation;    /* with the place, its number on the wire */
+    size_t next_free;
+    struct proposer proposer;
+    size_t bytes;
+    struct way way;                /* over which it left */
+    struct mailraft_buffer answer; /* what has come of it */
+};
+
 enum outsider_told { OUTSIDER_NOT, OUTSIDER_NEW, OUTSIDER_LOST };
 
 /* A term so far above ours comes from no election: adopting it would leave none to stand in. */
 #define TERM_LEAP_MAX (1ULL << 32)
 
-#define ROUNDS_KEPT 64 /* how many rounds back an answer still tells a round trip */
+#define SERVER_STOP_WAIT_US 500000 /* how long one that stops waits to hear its successor, and for answers */
+
+#define ROUNDS_KEPT 1024 /* how many rounds back an answer still tells a round trip */
 
 struct server {
     /* Fixed while it runs. */
@@ -123,6 +150,7 @@ struct server {
     raft_index commit_index;    /* highest entry known to be on a majority; only grows; lost at restart */
     raft_index handed_index;    /* the last that was given to the applier */
     raft_index applied_index;   /* the last that it has applied */
+    raft_index awaited_index;   /* the last that was given to it and that somebody waits for */
     size_t applying_bytes;      /* of the entries between the two */
     uint64_t apply_read_number; /* what the log reader was asked for, to be applied; 0: nothing */
     uint64_t read_number;       /* of the last letter to the log reader */
@@ -174,13 +202,30 @@ struct server {
     /* Leader. */
     int64_t heartbeat_due_us;
     uint64_t heartbeat_round;   /* numbers the rounds of heartbeats, from 1 in each term */
+    raft_index term_begin_index; /* of the first entry of our term */
     int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT */
+
+    struct letter_list reads_gathered;   /* queries that came since the last round for queries began ... */
+    struct letter_list reads_confirming; /* ... that wait for the answers to it (number: the round) ... */
+    struct letter_list reads_confirmed;  /* ... and for their entry to be handed to the applier */
+
+    /* The way of clients here to the leader. */
+    struct way way;
+    uint64_t view;            /* its number; 0: none has been looked at yet */
+    raft_term refused_term;   /* in which the leader refused what came over it */
+    struct forwarded *forwarded;
+    size_t forwarded_room, forwarded_free; /* places; the first free one */
+    size_t forwarded_bytes;   /* of all that is on its way */
+    int64_t forwarded_due_us; /* when what went over an earlier way is not waited for any longer; CLOCK_NEVER */
+    struct mailraft_buffer forwarding; /* requests that leave with the next flush ... */
+    struct way forwarding_way;         /* ... over this way */
 
     /* Stopping. */
     bool stop_asked;            /* a leader that hands over goes on until stop_deadline_us or until it hears the next */
     int successor;              /* to whom leadership goes, as soon as it has our whole log; -1: nobody */
     bool handing_over;          /* TIMEOUT_NOW has left: no heartbeats any more */
     int64_t stop_deadline_us;
+    bool finishing;             /* nothing is left to do but to answer what clients have asked for */
     bool stopping;              /* server_run() returns */
     struct mailraft_error failure; /* why, where it was not a stop; class NULL otherwise */
 };
@@ -232,7 +277,11 @@ void server_answer(struct server *server, struct message *answer);
 /* The same over the bulk channel, with entries, which are borrowed. */
 void server_send_entries(struct server *server, raft_id to, struct message *message, const struct batch *entries);
 
-/* What is appended and not sent on yet leaves: to the scribe, and to the followers that we lead. */
+/* FORWARD or FORWARDED, with its body, which is borrowed. */
+void server_forward(struct server *server, raft_id to, struct message *message, const struct mailraft_buffer *body);
+
+/* What has gathered leaves: entries to the scribe and to the followers that we lead, a round of heartbeats for queries,
+ * and what goes to other members for clients. */
 void server_flush(struct server *server);
 
 /* Ends the node's work: it must not go on. The first reason counts. */
