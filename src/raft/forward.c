@@ -169,7 +169,7 @@ void forward_leave_behind(struct server *server)
 {
     if (server->forwarded_bytes == 0)
         return;
-    flush_requests(server);
+    refuse_gathered(server);
     for (size_t i = 0; i < server->forwarded_room; i++)
         if (is_of_the_past(server, &server->forwarded[i]) && !is_command(server->forwarded[i].kind))
             give_up(server, i);

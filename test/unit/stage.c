@@ -222,9 +222,65 @@ void stage_propose_line(struct sim *sim, uint64_t number, const char *request)
     stage_propose(sim, number, request, strlen(request));
 }
 
+static void ask(struct sim *sim, struct letter *letter, uint64_t view, uint64_t number)
+{
+    struct letter_list letters = {0};
+    letter->proposer = (struct proposer){.pile = replies, .number = number};
+    letter->view = view;
+    letter_list_add(&letters, letter);
+    node_ask(sim_machine(sim, 1)->life->node, &letters);
+}
+
+static struct letter *question(struct sim *sim, enum letter_kind kind, const char *request)
+{
+    life_enter(sim, sim_machine(sim, 1)->life);
+    if (replies == NULL)
+        replies = pile_new();
+    struct letter *letter = letter_new(kind);
+    mailraft_buffer_put(&letter->request, request, strlen(request));
+    return letter;
+}
+
+static void settle(struct sim *sim)
+{
+    life_leave(sim);
+    sim_settle(sim);
+}
+
+void stage_ask_over(struct sim *sim, uint64_t view, enum letter_kind kind, uint64_t number, const char *request)
+{
+    struct letter *letter = question(sim, kind, request);
+    ask(sim, letter, view, number);
+    settle(sim);
+}
+
+void stage_ask_command(struct sim *sim, uint64_t number, const char *request)
+{
+    stage_ask_over(sim, stage_server(sim)->view, LETTER_PROPOSE, number, request);
+}
+
+void stage_ask_query(struct sim *sim, uint64_t number, const char *query, bool behind)
+{
+    uint64_t view = stage_server(sim)->view;
+    struct letter *letter = question(sim, LETTER_READ, query);
+    letter->behind = behind;
+    ask(sim, letter, view, number);
+    settle(sim);
+}
+
+void stage_ask_count(struct sim *sim, uint64_t number, raft_index index)
+{
+    uint64_t view = stage_server(sim)->view;
+    struct letter *letter = question(sim, LETTER_COUNT, "");
+    letter->index = index;
+    ask(sim, letter, view, number);
+    settle(sim);
+}
+
 static void tell(const struct letter *reply, char *text, size_t size)
 {
-    static const char *const OUTCOMES[] = {"APPLIED", "REFUSED", "NOT_EXECUTED", "UNCERTAIN", "TOO_LARGE"};
+    static const char *const OUTCOMES[] = {"APPLIED", "REFUSED", "NOT_EXECUTED",
+                                           "UNCERTAIN", "TOO_LARGE", "READ", "COUNTED"};
     int used =
         snprintf(text, size, "%d %s %d", (int)reply->number, OUTCOMES[reply->reply.outcome], (int)reply->reply.index);
     if (reply->reply.outcome == OUTCOME_NOT_EXECUTED)

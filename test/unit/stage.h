@@ -58,7 +58,15 @@ extern const struct mailraft_machine stage_plain_machine;
 void stage_propose(struct sim *sim, uint64_t number, const void *request, size_t size);
 void stage_propose_line(struct sim *sim, uint64_t number, const char *request);
 
-/* The next answer to a proposal, as text: number, outcome, index, the machine's answer: "7 APPLIED 2 5"; NOT_EXECUTED
+/* The same by a client that knows the present way to the leader: a command; a query, behind every command before it or
+ * not; on how many other members is an entry durable? */
+void stage_ask_command(struct sim *sim, uint64_t number, const char *request);
+void stage_ask_query(struct sim *sim, uint64_t number, const char *query, bool behind);
+void stage_ask_count(struct sim *sim, uint64_t number, raft_index index);
+/* Over a way of that number, whatever the present one is. */
+void stage_ask_over(struct sim *sim, uint64_t view, enum letter_kind kind, uint64_t number, const char *request);
+
+/* The next answer to a proposal or a query, as text: number, outcome, index, the machine's answer: "7 APPLIED 2 5"; NOT_EXECUTED
  * tells who may lead instead. "" where there is none. To be taken while the node lives. */
 const char *stage_reply(struct sim *sim);
 
