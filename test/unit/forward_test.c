@@ -286,8 +286,7 @@ static const char *answered_to(struct sim *sim, raft_id peer)
         used += (size_t)snprintf(text, sizeof text, "T%d", (int)message.curr_term);
     while (replies_next(&body, &at, &reply))
         used += (size_t)snprintf(text + used, sizeof text - used, " %d %s %d %.*s", (int)reply.number,
-                                 OUTCOMES[reply.outcome], (int)reply.index, (int)reply.size,
-                                 (const char *)reply.bytes);
+                                 OUTCOMES[reply.outcome], (int)reply.index, (int)reply.size, (const char *)reply.bytes);
     buffer_fini(&body);
     return text;
 }
