@@ -51,7 +51,8 @@ static bool complaint_due(struct complaints *complaints, const struct mailraft_e
     return due;
 }
 
-void complaints_tell(struct complaints *complaints, const struct mailraft_error *err, const char *format, ...)
+void complaints_put(struct complaints *complaints, enum log_level level, const struct mailraft_error *err,
+                    const char *format, ...)
 {
     char what[512];
     va_list arguments;
@@ -63,7 +64,7 @@ void complaints_tell(struct complaints *complaints, const struct mailraft_error 
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     if (held_back > 0)
-        log_warn(complaints->log, "%s: %s held_back=%u", what, err->message, held_back);
+        log_put(complaints->log, level, "%s: %s held_back=%u", what, err->message, held_back);
     else
-        log_warn(complaints->log, "%s: %s", what, err->message);
+        log_put(complaints->log, level, "%s: %s", what, err->message);
 }

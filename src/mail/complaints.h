@@ -1,4 +1,4 @@
-/* complaints.h - warnings about what others do, at most one a second for each cause, so that nobody fills our log from
+/* complaints.h - lines about what others do, at most one a second for each cause, so that nobody fills our log from
  * outside. The cause is the place in the code where the error was raised.
  *
  * Threads:   any. */
@@ -27,9 +27,11 @@ struct complaints {
 void complaints_init(struct complaints *complaints, struct log *log);
 void complaints_fini(struct complaints *complaints);
 
-/* One line of level warn: the printf-style text, ": " and the error's message; how many like it were held back before,
- * if any; or nothing, where less than a second has passed since the last one of its cause. */
-void complaints_tell(struct complaints *complaints, const struct mailraft_error *err, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* One line: the printf-style text, ": " and the error's message; how many like it were held back before, if any; or
+ * nothing, where less than a second has passed since the last one of its cause. */
+void complaints_put(struct complaints *complaints, enum log_level level, const struct mailraft_error *err,
+                    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+#define complaints_tell(complaints, err, ...) complaints_put(complaints, LOG_WARN, err, __VA_ARGS__)
 
 #endif

@@ -108,7 +108,8 @@ static char *read_whole(const char *path)
 Test(readme, every_event_that_the_code_logs_is_listed)
 {
     static const char *const FUNCTIONS[] = {"log_info(",  "log_warn(", "log_error(",      "log_debug(",
-                                            "log_trace(", "log_put(",  "complaints_tell("};
+                                            "log_trace(", "log_put(",  "complaints_tell(",
+                                            "complaints_put("};
     const char *readme = read_whole("README.md");
     glob_t files;
     int count = 0;
