@@ -6,14 +6,7 @@
 #include "mail/reader.h"
 #include "mail/resolve.h"
 
-#define RESOLVE_US      5000000 /* how long the name of our own address may take */
 #define ACCEPT_RETRY_US 100000  /* without descriptors or memory: until somebody may have given some back */
-
-/* Where another of a host's addresses may do, since this machine does not have this one. */
-static bool is_not_here(const struct mailraft_error *err)
-{
-    return err->os_errno == EADDRNOTAVAIL || err->os_errno == EAFNOSUPPORT;
-}
 
 static struct stream *listen_as(const struct mailbox_config *config, struct mailraft_error *err)
 {
@@ -22,21 +15,8 @@ static struct stream *listen_as(const struct mailbox_config *config, struct mail
         .interrupted = config->interrupted,
         .context = config->context,
     };
-    char name[ADDRESS_TEXT_MAX];
-    struct resolved resolved;
-    struct stream *stream = NULL;
 
-    address_format(&config->listen, name, sizeof name);
-    if (!resolve(&config->listen, &patience, &resolved, err)) {
-        error_prefix(err, "Couldn't bind to %s", name);
-        return NULL;
-    }
-    for (int i = 0; i < resolved.count && stream == NULL; i++) {
-        stream = stream_listen(&resolved.list[i], name, err);
-        if (stream == NULL && !is_not_here(err))
-            break;
-    }
-    return stream;
+    return resolve_listen(&config->listen, &patience, err);
 }
 
 /* Some errors are those of the connection that was to be accepted, which is gone with them. Others stay until something

@@ -157,3 +157,29 @@ bool resolve(const struct address *address, const struct patience *patience, str
     lookup_release(lookup);
     return found;
 }
+
+/* Where another of a host's addresses may do, since this machine does not have this one. */
+static bool is_not_here(const struct mailraft_error *err)
+{
+    return err->os_errno == EADDRNOTAVAIL || err->os_errno == EAFNOSUPPORT;
+}
+
+struct stream *resolve_listen(const struct address *address, const struct patience *patience,
+                              struct mailraft_error *err)
+{
+    char name[ADDRESS_TEXT_MAX];
+    struct resolved resolved;
+    struct stream *stream = NULL;
+
+    address_format(address, name, sizeof name);
+    if (!resolve(address, patience, &resolved, err)) {
+        error_prefix(err, "Couldn't bind to %s", name);
+        return NULL;
+    }
+    for (int i = 0; i < resolved.count && stream == NULL; i++) {
+        stream = stream_listen(&resolved.list[i], name, err);
+        if (stream == NULL && !is_not_here(err))
+            break;
+    }
+    return stream;
+}

@@ -12,6 +12,8 @@ struct resolved {
     struct endpoint list[RESOLVED_MAX]; /* in the order in which they are to be tried */
 };
 
+#define RESOLVE_US 5000000 /* how long the name of an address of our own may take */
+
 #define PATIENCE_ASK_US 50000
 
 struct patience { /* what ends somebody's wait */
@@ -24,5 +26,10 @@ struct patience { /* what ends somebody's wait */
 /* Waits until the answer is there, or patience ends (CONNECT_ERROR; the lookup is abandoned). */
 bool resolve(const struct address *address, const struct patience *patience, struct resolved *resolved,
              struct mailraft_error *err);
+
+/* Listens at an address of ours: at the first of the host's that this machine has. NULL and BIND_ERROR, or CONNECT_ERROR
+ * as above. */
+struct stream *resolve_listen(const struct address *address, const struct patience *patience,
+                              struct mailraft_error *err);
 
 #endif
