@@ -5,7 +5,7 @@
  *   - A proposal that is answered as applied is a committed entry, and no other proposal is that one; its answer is
  *     what the counter showed then. One that is answered as never executed never becomes one. None is executed twice.
  *
- * Proposals are told apart by what they add: the swarm's nth proposal is "add n" (clients.c). */
+ * Proposals are told apart by what they add: the swarm's nth proposal is "add n" (proposer.c). */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>

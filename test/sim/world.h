@@ -77,7 +77,7 @@ struct life {
     int roles_since_mail; /* changes of role since a thread of it waited */
     int64_t resumed_us;   /* when it was last paused no more; its beginning otherwise */
 
-    /* Where nodes count (clients.c). */
+    /* Where nodes count (proposer.c). */
     struct counter counter;
     struct mailraft_machine counting;
     struct pile *client_pile; /* NULL: there is no client */

@@ -15,7 +15,7 @@ static struct sim *cluster(void)
     return sim;
 }
 
-Test(clients, what_is_proposed_at_the_leader_is_applied_everywhere_and_answered)
+Test(proposer, what_is_proposed_at_the_leader_is_applied_everywhere_and_answered)
 {
     struct sim *sim = cluster();
 
@@ -29,7 +29,7 @@ Test(clients, what_is_proposed_at_the_leader_is_applied_everywhere_and_answered)
     sim_free(sim);
 }
 
-Test(clients, what_is_proposed_at_a_follower_is_not_executed)
+Test(proposer, what_is_proposed_at_a_follower_is_not_executed)
 {
     struct sim *sim = cluster();
     raft_id follower = sim_leader(sim) == 1 ? 2 : 1;
@@ -41,7 +41,7 @@ Test(clients, what_is_proposed_at_a_follower_is_not_executed)
     sim_free(sim);
 }
 
-Test(clients, what_the_machine_refuses_is_answered_so)
+Test(proposer, what_the_machine_refuses_is_answered_so)
 {
     struct sim *sim = cluster();
 
@@ -51,7 +51,7 @@ Test(clients, what_the_machine_refuses_is_answered_so)
     sim_free(sim);
 }
 
-Test(clients, a_counter_that_expires_returns_to_zero_by_itself)
+Test(proposer, a_counter_that_expires_returns_to_zero_by_itself)
 {
     struct sim *sim = cluster();
 
@@ -65,7 +65,7 @@ Test(clients, a_counter_that_expires_returns_to_zero_by_itself)
     sim_free(sim);
 }
 
-Test(clients, proposals_under_way_are_bounded)
+Test(proposer, proposals_under_way_are_bounded)
 {
     struct sim *sim = cluster();
     raft_id leader = sim_leader(sim);
@@ -77,7 +77,7 @@ Test(clients, proposals_under_way_are_bounded)
     sim_free(sim);
 }
 
-Test(clients, a_proposal_of_a_leader_that_loses_its_office_is_answered)
+Test(proposer, a_proposal_of_a_leader_that_loses_its_office_is_answered)
 {
     struct sim *sim = cluster();
     raft_id leader = sim_leader(sim);
@@ -92,7 +92,7 @@ Test(clients, a_proposal_of_a_leader_that_loses_its_office_is_answered)
     sim_free(sim);
 }
 
-Test(clients, nodes_that_do_not_count_have_no_client)
+Test(proposer, nodes_that_do_not_count_have_no_client)
 {
     struct sim *sim = sim_new(5);
 
