@@ -33,7 +33,7 @@ SIM_LIBS := -lxxhash -lsodium -lJudy
 SEAM     := src/base/clock.c src/base/random.c src/base/thread.c src/base/disk.c src/base/log.c src/base/memory.c
 MAIL     := $(wildcard src/mail/*.c)
 # Of serve/, what the simulator replaces or has no use for, and the rest.
-SERVE    := src/serve/address.c $(wildcard src/serve/clients.c) src/serve/config.c src/serve/json_strict.c src/serve/service.c
+SERVE    := $(addprefix src/serve/,address.c clients.c config.c connections.c json_strict.c output.c service.c)
 DESK     := $(filter-out $(SERVE),$(wildcard src/serve/*.c))
 CORE     := $(filter-out $(SEAM),$(wildcard src/base/*.c)) $(wildcard src/raft/*.c) $(wildcard src/storage/*.c) $(DESK)
 PROTO_O  := $(B)/generated/raft_message.pb-c.o

@@ -3,10 +3,14 @@
  *
  * Threads:   the calls below marked (thread) come from the clients' thread, and so must whatever they are answered
  *            with: connection_send and its kin. open, start, stop and free: from whoever made it.
- * Bounds:    each connection buffers at most what a request takes and output_bytes_max of what it does not read; all
- *            of them together input_bytes_max and output_total_max. One that does not read its replies is not read from
- *            (OUTPUT_PAUSE_BYTES); where it takes nothing for client_stall_us, or a bound is passed, it is closed, with
- *            a line in the log.
+ * Order:     in rounds: the letters that have come, then what the sockets have brought, then `gathered`; then all that
+ *            was sent leaves, in one call for each connection.
+ * Bounds:    each connection buffers at most what a request takes and, of what it does not read, output_bytes_max and
+ *            a reply; all of them together input_bytes_max and output_total_max. One that does not read its replies is not read from
+ *            (OUTPUT_PAUSE_BYTES); where it takes nothing for client_stall_us, or passes a bound, it is closed, with a
+ *            line in the log. Where all together pass input_bytes_max, requests that have not come whole wait, but for
+ *            the one that has waited longest, and are closed after client_stall_us; where they pass output_total_max,
+ *            the one with most is closed.
  * Trouble:   where descriptors run out, accepting waits until one is free; nothing spins. */
 #ifndef SERVE_CLIENTS_H
 #define SERVE_CLIENTS_H
@@ -29,6 +33,9 @@ struct clients_calls {
      * behind it, or when the session has been unpaused. Not called while the connection is paused or closing.
      * *wanted: how many bytes it takes at least before it can use more (0: it does not know). */
     size_t (*bytes)(void *session, const uint8_t *bytes, size_t size, size_t *wanted);
+    /* The client says nothing more, but may still listen (a half-closed connection): the session closes the connection
+     * when it has answered all. NULL: it is closed at once. */
+    void (*ended)(void *session);
     void (*closed)(void *session); /* the connection is gone; its last call */
     /* A letter has come on the thread's pile: its receiver frees it. */
     void (*letter)(void *context, struct letter *letter);
@@ -37,6 +44,7 @@ struct clients_calls {
     /* When `due` wants to be called next (clock_now_us); CLOCK_NEVER. */
     int64_t (*deadline_us)(void *context);
     void (*due)(void *context, int64_t now_us);
+    void (*stopping)(void *context); /* nothing is read any more (clients_stop): the last word can be said. NULL: none */
 };
 
 struct clients_config {
@@ -53,8 +61,9 @@ struct clients_config {
 struct clients *clients_open(const struct clients_config *config, const struct clients_calls *calls, struct pile *pile,
                              struct log *log, struct mailraft_error *err);
 bool clients_start(struct clients *clients, struct mailraft_error *err); /* SERVER_ERROR */
-/* Takes no more clients; waits until what was sent has left, for at most wait_us; closes every connection (`closed` is
- * called) and joins the thread. Letters that are on the pile are handled first. */
+/* Takes no more clients and reads no more; handles the letters that are on the pile, and says `stopping`; waits until
+ * what was sent has left, for at most wait_us; closes every connection (`closed` is called) and joins the thread. What
+ * was not started is not stopped. */
 void clients_stop(struct clients *clients, int64_t wait_us);
 void clients_free(struct clients *clients); /* NULL is fine */
 
