@@ -69,9 +69,13 @@ static void run(struct session *session, const struct command *command, const st
     queue_flush(session);
 }
 
-static void refuse(struct session *session)
+/* With the error that has been put. */
+static void refuse(struct session *session, struct text name)
 {
-    transaction_spoil(session);
+    if (text_is(name, "exec"))
+        transaction_abort(session);
+    else
+        transaction_spoil(session);
     queue_answer_here(session, session_reply(session));
 }
 
@@ -83,10 +87,10 @@ static void carry_out(struct session *session, const struct text *arguments, siz
     session->commands++;
     session->sessions->commands++;
     if (command == NULL) {
-        refuse(session);
+        refuse(session, arguments[0]);
     } else if (session->transaction != NULL && (command->flags & COMMAND_NO_MULTI) != 0) {
         resp_put_error(session_reply(session), "ERR Command not allowed inside a transaction");
-        refuse(session);
+        refuse(session, arguments[0]);
     } else if (transaction_takes(session, command)) {
         transaction_queue(session, command, arguments, count);
     } else if (command->op != 0) {

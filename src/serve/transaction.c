@@ -17,7 +17,7 @@ struct queued {
 struct transaction {
     struct session *session;
     bool is_spoiled;
-    bool resp3; /* EXEC's */
+    bool resp3; /* EXEC: its answer is in RESP3 */
     struct queued *list;
     size_t count, room;
     size_t answered;              /* EXEC: of the first so many, those of the session's own are literals */
@@ -273,6 +273,18 @@ void transaction_spoil(struct session *session)
         session->transaction->is_spoiled = true;
 }
 
+void transaction_abort(struct session *session)
+{
+    struct mailraft_buffer *reply = session_reply(session), error = *reply;
+    size_t code = strlen("-ERR "), end = strlen("\r\n");
+    assert(error.size >= code + end);
+    *reply = (struct mailraft_buffer){.bytes = NULL};
+    resp_put_error(reply, "EXECABORT Transaction discarded because of: %.*s", (int)(error.size - code - end),
+                   (const char *)error.bytes + code);
+    buffer_fini(&error);
+    transaction_forget(session);
+}
+
 static void put_argument(struct transaction *transaction, struct text argument)
 {
     uint8_t head[4];
@@ -388,6 +400,7 @@ static void collect_and_send(struct place *place)
     if (!collect(place))
         return;
     place->session->blocking = NULL;
+    place->transaction->resp3 = place->session->protocol == 3;
     queue_await(place, PLACE_COMMAND);
 }
 
@@ -420,7 +433,6 @@ void transaction_exec(struct session *session, const struct text *arguments, siz
     } else {
         struct place *place = queue_place(session);
         place->transaction = transaction;
-        transaction->resp3 = session->protocol == 3;
         transaction->watches = session->watches;
         session->transaction = NULL;
         session->watches = NULL;

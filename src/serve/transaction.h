@@ -21,12 +21,14 @@ void transaction_discard(struct session *session, const struct text *arguments, 
 void transaction_watch(struct session *session, const struct text *arguments, size_t count);
 void transaction_unwatch(struct session *session, const struct text *arguments, size_t count);
 
-/* Between MULTI and EXEC: whether a command is queued rather than carried out; queueing it, with its answer; and noting
- * that one could not be, which ends in EXECABORT. */
+/* Between MULTI and EXEC: whether a command is queued rather than carried out; queueing it, with its answer; noting that
+ * one could not be, which ends in EXECABORT; and that EXEC itself was wrong: session_reply holds why, and gets Redis's
+ * words. */
 bool transaction_takes(const struct session *session, const struct command *command);
 void transaction_queue(struct session *session, const struct command *command, const struct text *arguments,
                        size_t count);
 void transaction_spoil(struct session *session);
+void transaction_abort(struct session *session);
 
 /* EXEC's place: session_reply holds the answer of the command that was being carried out. */
 void transaction_go_on(struct place *place);
