@@ -42,7 +42,7 @@ struct due {
 
 struct keyspace {
     void *keys;             /* JudyL: hash -> the first struct key of that hash */
-    void *dues[CLOCK_WALL]; /* JudyL each: time -> the first struct key that is due then; by enum clock_kind, less 1 */
+    void *dues[CLOCK_FAR];  /* JudyL each: time -> the first struct key that is due then; by enum clock_kind, less 1 */
     bool has_secret;
     uint8_t secret[KEYSPACE_SECRET_BYTES];
     size_t count, expiring, bytes;
@@ -224,6 +224,7 @@ static void free_keys(struct keyspace *keyspace)
     JudyLFreeArray(&keyspace->keys, PJE0);
     JudyLFreeArray(dues_of(keyspace, CLOCK_CLUSTER), PJE0);
     JudyLFreeArray(dues_of(keyspace, CLOCK_WALL), PJE0);
+    JudyLFreeArray(dues_of(keyspace, CLOCK_FAR), PJE0);
 }
 
 void keyspace_free(struct keyspace *keyspace)

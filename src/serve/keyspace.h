@@ -34,11 +34,16 @@ struct text { /* borrowed bytes */
     size_t size;
 };
 
-enum clock_kind { CLOCK_NONE, CLOCK_CLUSTER, CLOCK_WALL };
+enum clock_kind {
+    CLOCK_NONE,
+    CLOCK_CLUSTER,
+    CLOCK_WALL,
+    CLOCK_FAR /* by the wall clock in milliseconds, later than microseconds can tell: it is never due */
+};
 
 struct expiry {
     enum clock_kind clock; /* CLOCK_NONE: never */
-    int64_t at_us;         /* microseconds since 1970 */
+    int64_t at_us;         /* microseconds since 1970, or milliseconds: CLOCK_FAR */
 };
 
 struct keyspace *keyspace_new(void);

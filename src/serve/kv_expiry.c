@@ -18,44 +18,43 @@ static int64_t divide_down(int64_t number, int64_t by)
     return number / by - (number % by < 0);
 }
 
-static int64_t divide_up(int64_t number, int64_t by)
-{
-    return number / by + (number % by > 0);
-}
-
 static int64_t wall_now_us(const struct kv_call *call)
 {
     return add_saturated(call->time_us, call->wall_offset_us);
 }
 
-/* When that is by the wall clock. */
-static int64_t wall_us(const struct kv_call *call, struct expiry expiry)
+static int64_t wall_now_ms(const struct kv_call *call)
 {
-    return expiry.clock == CLOCK_WALL ? expiry.at_us : add_saturated(expiry.at_us, call->wall_offset_us);
+    return divide_down(wall_now_us(call), US_PER_MS);
 }
 
 static int64_t wall_ms(const struct kv_call *call, struct expiry expiry)
 {
-    return divide_down(wall_us(call, expiry), US_PER_MS);
+    if (expiry.clock == CLOCK_FAR)
+        return expiry.at_us;
+    int64_t lead_us = expiry.clock == CLOCK_CLUSTER ? call->wall_offset_us : 0;
+    return divide_down(add_saturated(expiry.at_us, lead_us), US_PER_MS);
 }
 
-/* The time that a number of units tells. What is long before the present may become another such time; false: it is
- * later than can be told. */
+static bool is_due(const struct kv_call *call, struct expiry expiry)
+{
+    int64_t now_us = expiry.clock == CLOCK_WALL ? wall_now_us(call) : call->time_us;
+
+    return expiry.clock != CLOCK_FAR && expiry.at_us <= now_us;
+}
+
+/* The time that a number of units tells; false: it is later or earlier than milliseconds can tell. */
 static bool find_expiry(const struct kv_call *call, int64_t number, struct kv_unit unit, struct expiry *expiry)
 {
-    int64_t us;
+    int64_t ms, us, far_ms;
 
-    if (__builtin_mul_overflow(number, unit.ms * US_PER_MS, &us)) {
-        if (number > 0)
-            return false;
-        us = INT64_MIN;
-    }
-    if (unit.absolute) {
-        *expiry = (struct expiry){CLOCK_WALL, us};
-        return true;
-    }
-    *expiry = (struct expiry){CLOCK_CLUSTER, add_saturated(call->time_us, us)};
-    return expiry->at_us < INT64_MAX;
+    if (__builtin_mul_overflow(number, unit.ms, &ms) ||
+        __builtin_add_overflow(ms, unit.absolute ? 0 : wall_now_ms(call), &far_ms))
+        return false;
+    *expiry = (struct expiry){unit.absolute ? CLOCK_WALL : CLOCK_CLUSTER, unit.absolute ? 0 : call->time_us};
+    if (__builtin_mul_overflow(ms, US_PER_MS, &us) || __builtin_add_overflow(expiry->at_us, us, &expiry->at_us))
+        *expiry = ms > 0 ? (struct expiry){CLOCK_FAR, far_ms} : (struct expiry){CLOCK_WALL, INT64_MIN};
+    return true;
 }
 
 static void put_invalid_expiry(struct kv_call *call, const char *command)
@@ -78,7 +77,7 @@ bool kv_read_expiry(struct kv_call *call, const char *command, struct text argum
 
 void kv_set_expiry(struct kv_call *call, struct text name, struct key *key, struct expiry expiry)
 {
-    if (wall_us(call, expiry) <= wall_now_us(call))
+    if (is_due(call, expiry))
         keyspace_remove(call->keyspace, name, call->index);
     else
         keyspace_set_expiry(call->keyspace, key, expiry, call->index);
@@ -135,7 +134,7 @@ static void expire(struct kv_call *call, const char *command, struct kv_unit uni
     if (!kv_check_count(call, command, 2, SIZE_MAX) || !read_conditions(call, &conditions) ||
         !kv_read_integer(call, call->arguments[1], &number))
         return;
-    if (number < INT64_MIN / unit.ms || !find_expiry(call, number, unit, &wanted)) {
+    if (!find_expiry(call, number, unit, &wanted)) {
         put_invalid_expiry(call, command);
         return;
     }
@@ -170,10 +169,18 @@ void kv_pexpireat(struct kv_call *call)
 
 static int64_t left_ms(const struct kv_call *call, struct expiry expiry)
 {
+    if (expiry.clock == CLOCK_FAR)
+        return add_saturated(expiry.at_us, -wall_now_ms(call));
+    if (is_due(call, expiry))
+        return 0;
     int64_t now_us = expiry.clock == CLOCK_WALL ? wall_now_us(call) : call->time_us;
-    int64_t left_us = expiry.at_us > now_us ? add_saturated(expiry.at_us, -now_us) : 0;
+    uint64_t left_us = (uint64_t)expiry.at_us - (uint64_t)now_us;
+    return (int64_t)(left_us / US_PER_MS + (left_us % US_PER_MS > 0));
+}
 
-    return divide_up(left_us, US_PER_MS);
+static int64_t round_to(int64_t ms, int64_t unit_ms)
+{
+    return ms / unit_ms + (ms % unit_ms >= (unit_ms + 1) / 2 ? 1 : 0);
 }
 
 static void tell(struct kv_call *call, const char *command, int64_t (*ms_of)(const struct kv_call *, struct expiry),
@@ -186,7 +193,7 @@ static void tell(struct kv_call *call, const char *command, int64_t (*ms_of)(con
     if (expiry.clock == CLOCK_NONE)
         resp_put_integer(call->out, key != NULL ? -1 : -2);
     else
-        resp_put_integer(call->out, (ms_of(call, expiry) + unit_ms / 2) / unit_ms);
+        resp_put_integer(call->out, round_to(ms_of(call, expiry), unit_ms));
 }
 
 void kv_expiretime(struct kv_call *call)

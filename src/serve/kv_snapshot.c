@@ -96,7 +96,7 @@ static size_t decode_key(const uint8_t *bytes, size_t size, struct keyspace *key
 {
     size_t name_size, value_size;
 
-    if (size < KEY_HEAD_BYTES || bytes[24] > CLOCK_WALL || bytes[25] > 1)
+    if (size < KEY_HEAD_BYTES || bytes[24] > CLOCK_FAR || bytes[25] > 1)
         return 0;
     name_size = bytes_get_u32(bytes);
     value_size = bytes_get_u32(bytes + 4);

@@ -14,7 +14,7 @@
  *                 4  u32  bytes of its value
  *                 8  u64  version
  *                16  i64  when it expires, microseconds since 1970; 0
- *                24  u8   by which clock: 0 never, 1 the cluster's, 2 the wall clock
+ *                24  u8   by which clock: 0 never, 1 the cluster's, 2 the wall clock, 3 it in milliseconds (CLOCK_FAR)
  *                25  u8   1: its value was built in place (key_is_raw); 0
  *                26       name, value
  *             and at the end u64, XXH3-64 of all before it.

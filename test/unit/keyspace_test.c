@@ -494,6 +494,19 @@ Test(keyspace, times_before_1970_and_far_ones_are_in_order)
     cr_assert_eq(keyspace_deadline_us(keyspace, 1), INT64_MAX - 2);
 }
 
+Test(keyspace, a_time_that_only_milliseconds_can_tell_never_comes)
+{
+    put("a", "1", 1);
+    expire_at("a", CLOCK_FAR, 9300000000000000);
+    assert_expiry("a", CLOCK_FAR, 9300000000000000);
+    cr_assert_eq(keyspace_expiring(keyspace), 1);
+    cr_assert_eq(keyspace_deadline_us(keyspace, 0), MAILRAFT_NO_DEADLINE);
+    keyspace_expire(keyspace, INT64_MAX, INT64_MAX, 2);
+    assert_value("a", "1");
+    expire_at("a", CLOCK_NONE, 0);
+    cr_assert_eq(keyspace_expiring(keyspace), 0);
+}
+
 Test(keyspace, an_expiry_can_be_changed_to_another_clock)
 {
     put("a", "1", 1);

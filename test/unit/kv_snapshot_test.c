@@ -50,6 +50,7 @@ static void fill(void)
     put("", "", CLOCK_NONE, 0, 4);
     put("soon", "x", CLOCK_CLUSTER, 123456, 5);
     put("early", "y", CLOCK_WALL, -7, 6);
+    put("far", "w", CLOCK_FAR, 9300000000000000, 6);
     put("gone", "z", CLOCK_NONE, 0, 7);
     keyspace_remove(keyspace, text("gone"), 8);
     memcpy(keyspace_resize(keyspace, text("raw"), 3, 9), "123", 3);
@@ -146,13 +147,13 @@ Test(kv_snapshot, what_was_written_is_read)
     cr_assert(decode());
     cr_assert_eq(wall_offset_us, -55);
     cr_assert_arr_eq(keyspace_secret(decoded), "sixteen letters!", KEYSPACE_SECRET_BYTES);
-    cr_assert_eq(keyspace_count(decoded), 5);
-    cr_assert_eq(keyspace_expiring(decoded), 2);
+    cr_assert_eq(keyspace_count(decoded), 6);
+    cr_assert_eq(keyspace_expiring(decoded), 3);
     cr_assert_eq(keyspace_bytes(decoded), keyspace_bytes(keyspace));
     cr_assert_eq(keyspace_deadline_us(decoded, 0), -7);
     cr_assert_eq(keyspace_version(decoded, text("gone")), 8);
-    for (size_t i = 0; i < 5; i++)
-        assert_equal_key((const char *[]){"plain", "", "soon", "early", "raw"}[i]);
+    for (size_t i = 0; i < 6; i++)
+        assert_equal_key((const char *[]){"plain", "", "soon", "early", "far", "raw"}[i]);
 }
 
 Test(kv_snapshot, of_nothing_is_nothing)
@@ -218,7 +219,7 @@ Test(kv_snapshot, keys_that_cannot_be_are_refused)
     assert_impossible(KEYS_AT, 200);      /* longer than what is there */
     assert_impossible(KEYS_AT + 3, 0xff); /* and than any */
     assert_impossible(KEYS_AT + 7, 0xff);
-    assert_impossible(KEYS_AT + 24, 3); /* no clock */
+    assert_impossible(KEYS_AT + 24, 4); /* no clock */
     assert_impossible(KEYS_AT + 25, 2);
     assert_impossible(KEYS_AT + 26, bytes.bytes[KEYS_AT + 29 + 26]); /* twice the same */
     cr_assert(decode());
