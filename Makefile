@@ -114,8 +114,8 @@ sim: $(B)/sim
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/unit: $(call objects,$(UNIT_TESTS) test/unit/post.c test/unit/desk.c test/unit/real_redis.c test/counter.c test/transcript.c) \
-           $(REAL_O) $(CHECK_O)
+$(B)/unit: $(call objects,$(UNIT_TESTS) $(addprefix test/unit/,post.c desk.c real_redis.c store.c) \
+                          test/counter.c test/transcript.c) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 
 $(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c test/unit/counting.c test/counter.c) \
