@@ -243,8 +243,7 @@ static bool run_node(struct node *node, struct mailraft_error *err)
     return good;
 }
 
-/* Runs the node with what it serves. */
-/* *stuck: a thread was left behind, and may still use the service and the log. */
+/* Runs the node with what it serves. *stuck: a thread was left behind, and may still use the service and the log. */
 static bool run_service(struct config *config, struct log *log, bool *stuck, struct mailraft_error *err)
 {
     struct service *service = service_new(&config->service);
@@ -282,7 +281,7 @@ static void complete_config(struct config *config, const struct options *options
     char real[PATH_MAX];
     const char *path = options->path;
     config->node.rejoin_empty = options->rejoin_empty;
-    config->node.pid = getpid();
+    config->node.pid = config->service.sessions.pid = getpid();
     snprintf(config->node.about, sizeof(config->node.about), "version=%s pid=%d config=\"%s\"", MAILRAFT_VERSION,
              getpid(), realpath(path, real) != NULL ? real : path);
     if (config_peers_exposed(config))

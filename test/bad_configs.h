@@ -67,7 +67,9 @@ static const struct bad_config {
     {"{}", "cluster: is missing; write {'name': ..., 'members': [...]}"},
     {WITH(",'colour':'red'"),
      "colour: 'red' is not known; the keys here are id, data_dir, cluster, listen, election_timeout_ms, heartbeat_ms, "
-     "fast_failover, segment_bytes, log_cache_bytes, max_entry_bytes, disk_stall_ms, trusted_network, log"},
+     "fast_failover, segment_bytes, log_cache_bytes, max_entry_bytes, disk_stall_ms, client_timeout_ms, "
+     "client_stall_ms, client_output_bytes, max_request_bytes, max_clients, max_memory_bytes, debug_commands, "
+     "trusted_network, log"},
 
     /* id */
     {"{'data_dir':'d'," CLUSTER_OF(THREE_MEMBERS) "}",
@@ -188,11 +190,25 @@ static const struct bad_config {
     {WITH(",'max_entry_bytes':67108864"),
      "max_entry_bytes: 67108864 is too large; with segment_bytes at 67108864 it must be at most 67100608"},
     {WITH(",'segment_bytes':65536"),
-     "max_entry_bytes: 1048576 is too large; with segment_bytes at 65536 it must be at most 57280"},
+     "max_entry_bytes: 2097152 is too large; with segment_bytes at 65536 it must be at most 57280"},
     {WITH(",'segment_bytes':66047,'max_entry_bytes':57281"),
      "max_entry_bytes: 57281 is too large; with segment_bytes at 66047 it must be at most 57280"},
     {WITH(",'disk_stall_ms':9"), "disk_stall_ms: 9 is not right; write a whole number from 10 to 60000"},
     {WITH(",'disk_stall_ms':60001"), "disk_stall_ms: 60001 is not right; write a whole number from 10 to 60000"},
+
+    /* Clients. */
+    {WITH(",'client_timeout_ms':0"), "client_timeout_ms: 0 is not right; write a whole number from 1 to 3600000"},
+    {WITH(",'client_stall_ms':3600001"), "client_stall_ms: 3600001 is not right; write a whole number from 1 to 3600000"},
+    {WITH(",'client_output_bytes':1048575"),
+     "client_output_bytes: 1048575 is not right; write a whole number from 1048576 to 1099511627776"},
+    {WITH(",'max_clients':0"), "max_clients: 0 is not right; write a whole number from 1 to 1000000"},
+    {WITH(",'max_memory_bytes':'1G'"),
+     "max_memory_bytes: '1G' is not right; write a whole number from 1048576 to 1099511627776"},
+    {WITH(",'max_request_bytes':4095"),
+     "max_request_bytes: 4095 is not right; write a whole number from 4096 to 67108864"},
+    {WITH(",'max_request_bytes':2096129"),
+     "max_request_bytes: 2096129 is too large; with max_entry_bytes at 2097152 it must be at most 2096128"},
+    {WITH(",'debug_commands':1"), "debug_commands: 1 must be true or false"},
 
     /* The rest. */
     {WITH(",'fast_failover':1"), "fast_failover: 1 must be true or false"},

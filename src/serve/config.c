@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <json-c/json.h>
+#include <unistd.h>
 
 #include "base/disk.h"
 #include "base/memory.h"
@@ -18,6 +19,8 @@
 #define PLACE_TEXT_MAX  160
 #define MIB             ((int64_t)1024 * 1024)
 #define ENTRY_BYTES_LEAST (32 * 1024) /* the entry that names 31 members with the longest addresses fits */
+#define REQUEST_BYTES_LEAST 4096
+#define REQUEST_HEADS_BYTES 1024 /* at most what an entry has beside a request's arguments */
 #define VALUE_SHOWN_MAX 80                   /* bytes of a value that an error shows */
 #define DATA_DIR_MAX    (DISK_PATH_MAX - 64) /* leaves room for the names of the files in it */
 
@@ -62,7 +65,7 @@ static bool wrong(const struct place *place, struct mailraft_error *err, const c
 static bool wrong(const struct place *place, struct mailraft_error *err, const char *format, ...)
 {
     char path[PLACE_TEXT_MAX];
-    char what[512];
+    char what[640];
     va_list arguments;
     place_format(place, path, sizeof(path));
     va_start(arguments, format);
@@ -85,7 +88,7 @@ static bool wrong_value(const struct place *place, struct json_object *value, st
 static bool wrong_unknown(const struct place *place, struct json_object *value, const char *const *keys,
                           struct mailraft_error *err)
 {
-    char what[250] = "is not known; the keys here are";
+    char what[500] = "is not known; the keys here are";
     for (size_t i = 0; keys[i] != NULL; i++) {
         size_t length = strlen(what);
         snprintf(what + length, sizeof(what) - length, "%s %s", i > 0 ? "," : "", keys[i]);
@@ -376,18 +379,18 @@ static bool read_listen(const struct place *top, struct json_object *object, str
     const struct members *members = &config->node.members;
     const struct member *self = &members->list[members_find(members, config->node.id)];
     config->node.listen = self->peer;
-    config->listen_client = self->client;
+    config->service.clients.listen = self->client;
     config->listen_admin = self->admin;
     struct place place = {top, "listen", 0};
     struct json_object *listen;
     if (!read_object(top, object, "listen", KEYS, &listen, err) ||
         !read_address(&place, listen, "peer", &config->node.listen, err) ||
-        !read_address(&place, listen, "client", &config->listen_client, err) ||
+        !read_address(&place, listen, "client", &config->service.clients.listen, err) ||
         !read_address(&place, listen, "admin", &config->listen_admin, err))
         return false;
     struct claims claims = {.count = 0};
     return claim(&claims, &place, "peer", &config->node.listen, err) &&
-           claim(&claims, &place, "client", &config->listen_client, err) &&
+           claim(&claims, &place, "client", &config->service.clients.listen, err) &&
            claim(&claims, &place, "admin", &config->listen_admin, err);
 }
 
@@ -419,7 +422,7 @@ static bool read_trusted(const struct place *top, struct json_object *object, st
             return false;
     }
     struct place listen = {top, "listen", 0};
-    return check_trusted(&listen, &config->listen_client, err);
+    return check_trusted(&listen, &config->service.clients.listen, err);
 }
 
 static bool read_times(const struct place *top, struct json_object *object, struct config *config,
@@ -460,7 +463,7 @@ static bool read_storage(const struct place *top, struct json_object *object, st
                          struct mailraft_error *err)
 {
     struct place entry = {top, "max_entry_bytes", 0};
-    int64_t segment_bytes = 64 * MIB, cache_bytes = 8 * MIB, entry_bytes = MIB, stall_ms = 1000;
+    int64_t segment_bytes = 64 * MIB, cache_bytes = 8 * MIB, entry_bytes = 2 * MIB, stall_ms = 1000;
     if (!read_whole(top, object, "segment_bytes", 64 * 1024, 1024 * MIB, &segment_bytes, err) ||
         !read_whole(top, object, "log_cache_bytes", 64 * 1024, CONFIG_CACHE_BYTES_MAX, &cache_bytes, err) ||
         !read_whole(top, object, entry.key, ENTRY_BYTES_LEAST, 64 * MIB, &entry_bytes, err) ||
@@ -475,6 +478,73 @@ static bool read_storage(const struct place *top, struct json_object *object, st
     config->node.entry_bytes_max = (size_t)entry_bytes;
     config->node.disk_stall_us = stall_ms * 1000;
     return true;
+}
+
+/* ---- Clients ---- */
+
+/* Half of what the machine has. */
+static int64_t memory_bytes_default(void)
+{
+    int64_t pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page_bytes > 0 ? pages / 2 * page_bytes : 1024 * MIB;
+}
+
+static size_t at_least(int64_t least, int64_t bytes)
+{
+    return (size_t)(bytes < least ? least : bytes);
+}
+
+/* A request is logged in one entry. */
+static bool read_request_bytes(const struct place *top, struct json_object *object, struct config *config,
+                               struct mailraft_error *err)
+{
+    struct place place = {top, "max_request_bytes", 0};
+    int64_t entry_bytes = (int64_t)config->node.entry_bytes_max, bytes = entry_bytes / 2;
+    if (!read_whole(top, object, place.key, REQUEST_BYTES_LEAST, 64 * MIB, &bytes, err))
+        return false;
+    if (bytes > entry_bytes - REQUEST_HEADS_BYTES)
+        return wrong(&place, err, "%lld is too large; with max_entry_bytes at %lld it must be at most %lld",
+                     (long long)bytes, (long long)entry_bytes, (long long)entry_bytes - REQUEST_HEADS_BYTES);
+    config->service.sessions.request_bytes_max = (size_t)bytes;
+    config->service.sessions.flight_bytes_max = at_least(16 * MIB, 4 * bytes);
+    config->service.clients.input_bytes_max = at_least(64 * MIB, 4 * bytes);
+    return true;
+}
+
+/* What sessions tell of the node. */
+static void introduce(struct config *config)
+{
+    const struct members *members = &config->node.members;
+    const struct member *self = &members->list[members_find(members, config->node.id)];
+    struct sessions_config *sessions = &config->service.sessions;
+    sessions->id = config->node.id;
+    sessions->members = *members;
+    sessions->client = self->client.port != 0 ? self->client : config->service.clients.listen;
+    strcpy(sessions->cluster_name, config->node.cluster_name);
+}
+
+static bool read_clients(const struct place *top, struct json_object *object, struct config *config,
+                         struct mailraft_error *err)
+{
+    struct sessions_config *sessions = &config->service.sessions;
+    struct clients_config *clients = &config->service.clients;
+    int64_t memory_bytes = memory_bytes_default(), count = 10000, output_bytes = 64 * MIB;
+    int64_t timeout_ms = 5000, stall_ms = 30000;
+    if (!read_whole(top, object, "client_timeout_ms", 1, CONFIG_CLIENT_MS_MAX, &timeout_ms, err) ||
+        !read_whole(top, object, "client_stall_ms", 1, CONFIG_CLIENT_MS_MAX, &stall_ms, err) ||
+        !read_whole(top, object, "client_output_bytes", MIB, CONFIG_CACHE_BYTES_MAX, &output_bytes, err) ||
+        !read_whole(top, object, "max_clients", 1, CONFIG_CLIENTS_MAX, &count, err) ||
+        !read_whole(top, object, "max_memory_bytes", MIB, CONFIG_CACHE_BYTES_MAX, &memory_bytes, err) ||
+        !read_bool(top, object, "debug_commands", &sessions->debug_commands, err))
+        return false;
+    sessions->client_timeout_us = timeout_ms * 1000;
+    sessions->memory_bytes_max = (size_t)memory_bytes;
+    sessions->connections_max = clients->connections_max = (size_t)count;
+    clients->client_stall_us = stall_ms * 1000;
+    clients->output_bytes_max = (size_t)output_bytes;
+    clients->output_total_max = at_least(256 * MIB, 4 * output_bytes);
+    introduce(config);
+    return read_request_bytes(top, object, config, err);
 }
 
 static bool read_log(const struct place *top, struct json_object *object, struct config *config,
@@ -597,6 +667,13 @@ static bool read_settings(struct json_object *object, const char *path, raft_id 
                                        "log_cache_bytes",
                                        "max_entry_bytes",
                                        "disk_stall_ms",
+                                       "client_timeout_ms",
+                                       "client_stall_ms",
+                                       "client_output_bytes",
+                                       "max_request_bytes",
+                                       "max_clients",
+                                       "max_memory_bytes",
+                                       "debug_commands",
                                        "trusted_network",
                                        "log",
                                        NULL};
@@ -607,7 +684,7 @@ static bool read_settings(struct json_object *object, const char *path, raft_id 
            read_id(&TOP, object, id, config, err) && read_data_dir(&TOP, object, path, config, err) &&
            read_listen(&TOP, object, config, err) && read_times(&TOP, object, config, err) &&
            read_bool(&TOP, object, "fast_failover", &config->node.fast_failover, err) &&
-           read_storage(&TOP, object, config, err) && read_trusted(&TOP, object, config, err) &&
+           read_storage(&TOP, object, config, err) && read_clients(&TOP, object, config, err) && read_trusted(&TOP, object, config, err) &&
            read_log(&TOP, object, config, err);
 }
 

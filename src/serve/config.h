@@ -16,10 +16,13 @@
 
 #define CONFIG_CACHE_BYTES_MAX ((int64_t)1 << 40) /* no machine has more */
 
+#define CONFIG_CLIENT_MS_MAX 3600000
+#define CONFIG_CLIENTS_MAX   1000000
+
 struct config {
     struct node_config node; /* all but `about`, `pid`, `warning`, `rejoin_empty`, `machine` and `watcher` */
-    struct service_config service; /* what clients are served, and how */
-    struct address listen_client, listen_admin; /* none: port 0 */
+    struct service_config service; /* what clients are served, and how; all but sessions.pid */
+    struct address listen_admin; /* none: port 0 */
     bool trusted_network;
     enum log_level log_level;
 };

@@ -79,6 +79,14 @@ static void *opened(void *context, struct connection *connection, const char *pe
     return session;
 }
 
+/* The client hears what it has asked for, and then that we have closed, too. */
+static void has_ended(void *context)
+{
+    struct session *session = context;
+    session_quit(session);
+    queue_flush(session);
+}
+
 static void closed(void *context)
 {
     struct session *session = context;
@@ -202,18 +210,6 @@ static void due(void *context, int64_t now_us)
     let_go_on(sessions);
 }
 
-struct clients_calls sessions_calls(struct sessions *sessions)
-{
-    return (struct clients_calls){.context = sessions,
-                                  .opened = opened,
-                                  .bytes = session_bytes,
-                                  .closed = closed,
-                                  .letter = take_letter,
-                                  .gathered = gathered,
-                                  .deadline_us = deadline_us,
-                                  .due = due};
-}
-
 /* ---- The end ---- */
 
 void sessions_end(struct sessions *sessions)
@@ -232,4 +228,23 @@ void sessions_end(struct sessions *sessions)
         session_quit(session);
         queue_flush(session);
     }
+}
+
+static void stopping(void *context)
+{
+    sessions_end(context);
+}
+
+struct clients_calls sessions_calls(struct sessions *sessions)
+{
+    return (struct clients_calls){.context = sessions,
+                                  .opened = opened,
+                                  .bytes = session_bytes,
+                                  .ended = has_ended,
+                                  .closed = closed,
+                                  .letter = take_letter,
+                                  .gathered = gathered,
+                                  .deadline_us = deadline_us,
+                                  .due = due,
+                                  .stopping = stopping};
 }

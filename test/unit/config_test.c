@@ -77,15 +77,26 @@ Test(config, a_config_with_nothing_but_what_is_needed_gets_the_defaults)
     cr_assert_eq(config->node.members.list[1].peer.port, 7102);
     cr_assert_eq(config->node.members.list[1].client.port, 0);
     cr_assert_eq(config->node.listen.port, 7101);
-    cr_assert_eq(config->listen_client.port, 0);
+    cr_assert_eq(config->service.clients.listen.port, 0);
     cr_assert_eq(config->node.election_timeout_min_us, 150000);
     cr_assert_eq(config->node.election_timeout_max_us, 300000);
     cr_assert_eq(config->node.heartbeat_us, 50000);
     cr_assert(config->node.fast_failover);
     cr_assert_eq(config->node.segment_bytes, 67108864);
     cr_assert_eq(config->node.log_cache_bytes, 8388608);
-    cr_assert_eq(config->node.entry_bytes_max, 1048576);
+    cr_assert_eq(config->node.entry_bytes_max, 2097152);
     cr_assert_eq(config->node.disk_stall_us, 1000000);
+    cr_assert_eq(config->service.sessions.client_timeout_us, 5000000);
+    cr_assert_eq(config->service.sessions.request_bytes_max, 1048576);
+    cr_assert_eq(config->service.sessions.memory_bytes_max,
+                 (size_t)sysconf(_SC_PHYS_PAGES) / 2 * (size_t)sysconf(_SC_PAGESIZE));
+    cr_assert_eq(config->service.sessions.connections_max, 10000);
+    cr_assert_eq(config->service.sessions.client.port, 0);
+    cr_assert_not(config->service.sessions.debug_commands);
+    cr_assert_eq(config->service.clients.connections_max, 10000);
+    cr_assert_eq(config->service.clients.output_bytes_max, 67108864);
+    cr_assert_eq(config->service.clients.output_total_max, 268435456);
+    cr_assert_eq(config->service.clients.client_stall_us, 30000000);
     cr_assert_not(config->node.birth_all);
     cr_assert_not(config->trusted_network);
     cr_assert_eq(config->log_level, LOG_INFO);
@@ -100,6 +111,8 @@ Test(config, every_setting_is_taken)
                   "'listen':{'peer':'0.0.0.0:17','client':'0.0.0.0:18','admin':'[::]:19'},"
                   "'election_timeout_ms':{'min':1000,'max':2000},'heartbeat_ms':500,'fast_failover':false,"
                   "'segment_bytes':131072,'log_cache_bytes':65536,'max_entry_bytes':32768,'disk_stall_ms':60000,"
+                  "'client_timeout_ms':1,'client_stall_ms':2,'client_output_bytes':104857600,'max_request_bytes':31744,"
+                  "'max_clients':3,'max_memory_bytes':1048577,'debug_commands':true,"
                   "'trusted_network':true,'log':{'level':'trace'}}",
                   0);
     cr_assert_eq(config->node.id, 7);
@@ -109,7 +122,7 @@ Test(config, every_setting_is_taken)
     cr_assert_eq(config->node.members.list[0].admin.port, 8001);
     cr_assert_str_eq(config->node.listen.host, "0.0.0.0");
     cr_assert_eq(config->node.listen.port, 17);
-    cr_assert_eq(config->listen_client.port, 18);
+    cr_assert_eq(config->service.clients.listen.port, 18);
     cr_assert_str_eq(config->listen_admin.host, "::");
     cr_assert_eq(config->node.election_timeout_min_us, 1000000);
     cr_assert_eq(config->node.election_timeout_max_us, 2000000);
@@ -119,10 +132,31 @@ Test(config, every_setting_is_taken)
     cr_assert_eq(config->node.log_cache_bytes, 65536);
     cr_assert_eq(config->node.entry_bytes_max, 32768);
     cr_assert_eq(config->node.disk_stall_us, 60000000);
+    cr_assert_eq(config->service.sessions.id, 7);
+    cr_assert_str_eq(config->service.sessions.cluster_name, "a-cluster!");
+    cr_assert_eq(config->service.sessions.members.count, 2);
+    cr_assert_str_eq(config->service.sessions.client.host, "10.0.0.7");
+    cr_assert_eq(config->service.sessions.client_timeout_us, 1000);
+    cr_assert_eq(config->service.sessions.request_bytes_max, 31744);
+    cr_assert_eq(config->service.sessions.memory_bytes_max, 1048577);
+    cr_assert_eq(config->service.sessions.connections_max, 3);
+    cr_assert(config->service.sessions.debug_commands);
+    cr_assert_eq(config->service.clients.connections_max, 3);
+    cr_assert_eq(config->service.clients.output_bytes_max, 104857600);
+    cr_assert_eq(config->service.clients.output_total_max, 419430400);
+    cr_assert_eq(config->service.clients.client_stall_us, 2000);
     cr_assert(config->node.birth_all);
     cr_assert(config->trusted_network);
     cr_assert_eq(config->log_level, LOG_TRACE);
     cr_assert(config_peers_exposed(config));
+}
+
+Test(config, a_request_may_take_half_of_an_entry_and_what_is_buffered_holds_four)
+{
+    struct config *config = read_good(WITH(",'max_entry_bytes':50000000"), 0);
+    cr_assert_eq(config->service.sessions.request_bytes_max, 25000000);
+    cr_assert_eq(config->service.sessions.flight_bytes_max, 100000000);
+    cr_assert_eq(config->service.clients.input_bytes_max, 100000000);
 }
 
 Test(config, members_are_sorted_by_id)
@@ -231,7 +265,7 @@ Test(config, birth_by_a_majority_can_be_written_too)
 Test(config, a_client_address_off_the_loopback_is_taken_where_the_network_is_trusted)
 {
     struct config *config = read_good(WITH(",'trusted_network':true,'listen':{'client':'0.0.0.0:6401'}"), 0);
-    cr_assert_eq(config->listen_client.port, 6401);
+    cr_assert_eq(config->service.clients.listen.port, 6401);
     read_good(WITH(",'listen':{'client':'127.1.2.3:6401'}"), 0);
     read_good(WITH(",'listen':{'client':'localhost:6401'}"), 0);
     read_good(WITH(",'listen':{'client':'[::1]:6401'}"), 0);
@@ -289,10 +323,10 @@ Test(config, every_config_in_conf_is_good)
         cr_assert_eq(config.node.election_timeout_max_us, 300000); /* they show the defaults */
         cr_assert_eq(config.node.segment_bytes, 67108864);
         cr_assert_eq(config.node.log_cache_bytes, 8388608);
-        cr_assert_eq(config.node.entry_bytes_max, 1048576);
+        cr_assert_eq(config.node.entry_bytes_max, 2097152);
         cr_assert_eq(config.node.disk_stall_us, 1000000);
         cr_assert_not(config.node.birth_all);
-        cr_assert_eq(config.listen_client.port, 6400 + config.node.id);
+        cr_assert_eq(config.service.clients.listen.port, 6400 + config.node.id);
     }
 }
 
