@@ -55,24 +55,29 @@ static const char *forwarded_to(struct sim *sim, raft_id peer)
     return text;
 }
 
-/* A peer's answer to the request of that number, over the present connections. */
-static void answer(struct sim *sim, raft_id peer, raft_term term, uint64_t number, enum outcome outcome,
-                   raft_index index, const char *bytes)
+/* A peer's answers, over the present connections. */
+static void answer_with(struct sim *sim, raft_id peer, raft_term term, const struct mailraft_buffer *body)
 {
     struct link link = sim_reached(sim, 1, peer, CHANNEL_BULK);
     struct message message = stage_message(FORWARDED, peer, term);
-    struct mailraft_buffer body = {0};
     message.request_incarnation = link.incarnation;
     message.request_connection = link.connection;
     message.request_channel = CHANNEL_BULK;
+    sim_deliver_body(sim, 1, &message, body);
+}
+
+/* That to the request of that number. */
+static void answer(struct sim *sim, raft_id peer, raft_term term, uint64_t number, enum outcome outcome,
+                   raft_index index, const char *bytes)
+{
+    struct mailraft_buffer body = {0};
     replies_put(&body, &(struct reply){.outcome = outcome,
                                        .number = number,
                                        .index = index,
                                        .leader_id = NO_ONE,
                                        .bytes = (const uint8_t *)bytes,
                                        .size = strlen(bytes)});
-    sim_put_body(sim, 1, &message, &body);
-    sim_settle(sim);
+    answer_with(sim, peer, term, &body);
     buffer_fini(&body);
 }
 
@@ -126,16 +131,48 @@ Test(forward, an_answer_counts_once_and_only_from_whom_it_was_asked)
     stage_close(sim);
 }
 
+Test(forward, a_number_is_not_used_twice)
+{
+    struct sim *sim = open_follower();
+    stage_ask_command(sim, 1, "add 1");
+    forwarded_to(sim, 2);
+    uint64_t first = numbers[0];
+    answer(sim, 2, 1, first, OUTCOME_APPLIED, 7, "5");
+    cr_assert_str_eq(stage_reply(sim), "1 APPLIED 7 5");
+    stage_ask_command(sim, 2, "add 1");
+    forwarded_to(sim, 2);
+    answer(sim, 2, 1, first, OUTCOME_APPLIED, 7, "5");
+    cr_assert_str_eq(stage_reply(sim), "", "the first is answered");
+    answer(sim, 2, 1, numbers[0], OUTCOME_APPLIED, 8, "6");
+    cr_assert_str_eq(stage_reply(sim), "2 APPLIED 8 6");
+    stage_close(sim);
+}
+
 Test(forward, an_answer_of_many_parts_is_one)
 {
     struct sim *sim = open_follower();
-    static char large[3 * REPLY_PART_BYTES + 5];
+    static char large[REPLY_PART_BYTES + 3];
     memset(large, 'x', sizeof large - 1);
     stage_ask_query(sim, 1, "get", false);
     forwarded_to(sim, 2);
-    answer(sim, 2, 1, numbers[0], OUTCOME_READ, 0, large);
+    struct mailraft_buffer body = {0}, part = {0};
+    struct reply reply = {.outcome = OUTCOME_READ,
+                          .number = numbers[0],
+                          .leader_id = NO_ONE,
+                          .bytes = (const uint8_t *)large,
+                          .size = sizeof large - 1};
+    replies_put(&body, &reply);
+    size_t first = REPLY_HEAD_BYTES + REPLY_PART_BYTES;
+    mailraft_buffer_put(&part, body.bytes, first);
+    answer_with(sim, 2, 1, &part);
+    cr_assert_str_eq(stage_reply(sim), "");
+    buffer_clear(&part);
+    mailraft_buffer_put(&part, body.bytes + first, body.size - first);
+    answer_with(sim, 2, 1, &part);
     cr_assert_eq(strncmp(stage_reply(sim), "1 READ 0 xxxx", 13), 0);
     cr_assert_str_eq(stage_reply(sim), "");
+    buffer_fini(&body);
+    buffer_fini(&part);
     stage_close(sim);
 }
 
