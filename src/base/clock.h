@@ -11,4 +11,7 @@
 int64_t clock_now_us(void);  /* CLOCK_MONOTONIC, microseconds */
 int64_t clock_wall_us(void); /* CLOCK_REALTIME, microseconds since 1970 */
 
+/* What the process has used of the processors so far, for itself and in the kernel; only to be told. */
+void clock_cpu_us(int64_t *user_us, int64_t *system_us);
+
 #endif
