@@ -19,8 +19,9 @@ struct log {
     /* Fixed while it is open. */
     int fd;
     int32_t node_id;
-    enum log_level level;
     struct thread writer;
+
+    atomic_int level; /* enum log_level; read without the mutex */
 
     struct mutex mutex; /* guards what follows; lines are formatted under it, so that time, state and order agree */
     struct wake wake;   /* something for the writer, or the writer's end for log_close */
@@ -96,7 +97,17 @@ void log_put(struct log *log, enum log_level level, const char *format, ...)
 
 bool log_enabled(const struct log *log, enum log_level level)
 {
-    return level <= log->level;
+    return (int)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
+}
+
+enum log_level log_level(const struct log *log)
+{
+    return (enum log_level)atomic_load_explicit(&log->level, memory_order_relaxed);
+}
+
+void log_set_level(struct log *log, enum log_level level)
+{
+    atomic_store_explicit(&log->level, (int)level, memory_order_relaxed);
 }
 
 void log_set_state(struct log *log, uint64_t term, const char *role)
@@ -198,7 +209,7 @@ struct log *log_open(int fd, int32_t node_id, enum log_level level, struct mailr
 
     log->fd = fd;
     log->node_id = node_id;
-    log->level = level;
+    atomic_init(&log->level, (int)level);
     log->role = "FOLLOWER";
     log->ring = memory_new(RING_BYTES);
     mutex_init(&log->mutex);

@@ -37,6 +37,9 @@ void log_set_state(struct log *log, uint64_t term, const char *role);
 /* Whether lines of this level are printed: ask before you work for one. */
 bool log_enabled(const struct log *log, enum log_level level);
 
+enum log_level log_level(const struct log *log);
+void log_set_level(struct log *log, enum log_level level); /* from now on; from any thread */
+
 void log_put(struct log *log, enum log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #define log_error(log, ...) log_put(log, LOG_ERROR, __VA_ARGS__)

@@ -97,6 +97,23 @@ Test(log, lines_above_the_level_are_not_printed)
     cr_assert_null(next_line());
 }
 
+Test(log, the_level_can_be_changed_while_it_is_open)
+{
+    start(LOG_INFO);
+    cr_assert_eq(log_level(log_), LOG_INFO);
+    log_debug(log_, "before");
+    log_set_level(log_, LOG_DEBUG);
+    cr_assert_eq(log_level(log_), LOG_DEBUG);
+    log_debug(log_, "between");
+    log_set_level(log_, LOG_ERROR);
+    log_warn(log_, "after");
+    log_error(log_, "at the end");
+    end();
+    assert_line("term=0 role=FOLLOWER between level=debug");
+    assert_line("term=0 role=FOLLOWER at the end level=error");
+    cr_assert_null(next_line());
+}
+
 Test(log, an_event_is_one_line_whatever_it_tells)
 {
     start(LOG_INFO);
