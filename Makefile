@@ -114,7 +114,7 @@ sim: $(B)/sim
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/unit: $(call objects,$(UNIT_TESTS) $(addprefix test/unit/,post.c desk.c real_redis.c store.c) \
+$(B)/unit: $(call objects,$(UNIT_TESTS) $(addprefix test/unit/,post.c desk.c real_redis.c beside_redis.c store.c) \
                           test/counter.c test/transcript.c) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 

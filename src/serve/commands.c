@@ -90,8 +90,8 @@ static void put_unknown_command(const struct text *arguments, size_t count, stru
     for (size_t i = 1; i < count && size < UNKNOWN_MAX; i++)
         size += (size_t)snprintf(list + size, sizeof list - size, "'%.*s' ", shown(arguments[i], UNKNOWN_MAX - size),
                                  (const char *)arguments[i].bytes);
-    resp_put_error(error, "ERR unknown command '%.*s', with args beginning with: %s",
-                   shown(arguments[0], UNKNOWN_MAX), (const char *)arguments[0].bytes, list);
+    resp_put_error(error, "ERR unknown command '%.*s', with args beginning with: %s", shown(arguments[0], UNKNOWN_MAX),
+                   (const char *)arguments[0].bytes, list);
 }
 
 static void put_unknown_subcommand(const struct command *container, struct text name, struct mailraft_buffer *error)

@@ -25,7 +25,8 @@ enum command_flag { /* as COMMAND INFO names them */
     COMMAND_NO_MULTI = 1 << 11,       /* refused between MULTI and EXEC */
     COMMAND_ALLOW_BUSY = 1 << 12,
     COMMAND_SKIP_MONITOR = 1 << 13,
-    COMMAND_SKIP_SLOWLOG = 1 << 14
+    COMMAND_SKIP_SLOWLOG = 1 << 14,
+    COMMAND_PUBSUB = 1 << 15
 };
 
 struct command {

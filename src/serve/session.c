@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "serve/queue.h"
+#include "serve/subscriptions.h"
 #include "serve/transaction.h"
 
 struct session *session_new(struct sessions *sessions, struct connection *connection, const char *peer,
@@ -29,6 +30,7 @@ void session_free(struct session *session)
 {
     queue_clear(session);
     transaction_forget(session);
+    subscriptions_forget(session);
     resp_reader_free(session->reader);
     memory_free(session->name);
     memory_free(session->lib_name);
@@ -86,7 +88,7 @@ static void carry_out(struct session *session, const struct text *arguments, siz
     session->command = command;
     session->commands++;
     session->sessions->commands++;
-    if (command == NULL) {
+    if (command == NULL || !subscriptions_allow(session, command)) {
         refuse(session, arguments[0]);
     } else if (session->transaction != NULL && (command->flags & COMMAND_NO_MULTI) != 0) {
         resp_put_error(session_reply(session), "ERR Command not allowed inside a transaction");
@@ -271,6 +273,7 @@ void session_set_text(char **slot, const void *bytes, size_t size)
 void session_reset(struct session *session)
 {
     transaction_forget(session);
+    subscriptions_forget(session);
     session->protocol = 2;
     session->reply_mode = REPLY_ON;
     session_set_text(&session->name, NULL, 0);

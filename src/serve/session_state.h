@@ -122,6 +122,7 @@ struct session {
 
     struct transaction *transaction; /* between MULTI and EXEC; NULL: outside */
     struct watches *watches;         /* a reference; NULL: none */
+    struct subscriptions *subscriptions; /* subscriptions.h; NULL: none */
 
     struct session_link links[SESSION_LISTS];
     bool has_turn; /* it was the first that waited for room, and may go on */
@@ -144,6 +145,7 @@ struct sessions {
     uint64_t ids;      /* that have been given: as many connections there have been */
     uint64_t commands; /* that have been given by all of them */
     int64_t started_us;
+    raft_id told_leader_id; /* whom subscribers know of as the leader; NO_ONE */
 
     struct status status; /* the newest that has come; view 0: none yet */
     bool ended;           /* nothing is asked any more */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "serve/queue.h"
+#include "serve/subscriptions.h"
 #include "serve/wait.h"
 
 /* What a session that goes on is thought to take of the room that there is: so many are let go on at once. */
@@ -24,6 +25,7 @@ struct sessions *sessions_new(const struct sessions_config *config, const struct
     sessions->started_us = clock_now_us();
     sessions->timers_us = CLOCK_NEVER;
     sessions->status.leader_id = NO_ONE;
+    sessions->told_leader_id = NO_ONE;
     return sessions;
 }
 
@@ -137,6 +139,7 @@ static void take_status(struct sessions *sessions, const struct status *status)
     sessions->status = *status;
     if (has_changed)
         sessions->resume_us = 0;
+    subscriptions_tell(sessions);
     finish_awaiting(sessions);
     send_held(sessions);
 }

@@ -216,14 +216,19 @@ uint64_t desk_view_of(size_t question)
     return desk.questions[question].view;
 }
 
-void desk_status(uint64_t view, bool open)
+void desk_tells(const struct status *status)
 {
     struct letter *letter = letter_new(LETTER_STATUS);
     settle();
     letter->status = memory_new(sizeof *letter->status);
-    *letter->status = (struct status){.view = view, .open = open, .role = "FOLLOWER", .leader_id = open ? 2 : NO_ONE};
+    *letter->status = *status;
     desk.calls.letter(desk.calls.context, letter);
     settle();
+}
+
+void desk_status(uint64_t view, bool open)
+{
+    desk_tells(&(struct status){.view = view, .open = open, .role = "FOLLOWER", .leader_id = open ? 2 : NO_ONE});
 }
 
 int64_t desk_deadline_us(void)

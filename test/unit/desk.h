@@ -40,6 +40,7 @@ void desk_applies(size_t question, const char *text); /* as entry 100 + question
 void desk_reads(size_t question, const char *text);
 uint64_t desk_view_of(size_t question);
 void desk_status(uint64_t view, bool open);
+void desk_tells(const struct status *status);
 
 int64_t desk_deadline_us(void);
 void desk_pass(int64_t us); /* so much later than now, what is due happens */
