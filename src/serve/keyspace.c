@@ -79,10 +79,7 @@ static size_t block_bytes(size_t size)
 
 static size_t key_bytes(const struct key *key)
 {
-    bool expires = key->clock != CLOCK_NONE;
-
-    return block_bytes(record_size(key->name_size, key->value_size, expires)) + JUDY_KEY_BYTES +
-           (expires ? JUDY_EXPIRY_BYTES : 0);
+    return keyspace_bytes_of(key->name_size, key->value_size, key->clock != CLOCK_NONE);
 }
 
 /* From outside the bytes of nothing may be NULL, which the C library's functions do not take. */
@@ -263,9 +260,10 @@ size_t keyspace_bytes(const struct keyspace *keyspace)
     return keyspace->bytes;
 }
 
-size_t keyspace_bytes_of(size_t key_size, size_t value_size)
+size_t keyspace_bytes_of(size_t key_size, size_t value_size, bool expires)
 {
-    return block_bytes(record_size(key_size, value_size, false)) + JUDY_KEY_BYTES;
+    return block_bytes(record_size(key_size, value_size, expires)) + JUDY_KEY_BYTES +
+           (expires ? JUDY_EXPIRY_BYTES : 0);
 }
 
 uint64_t keyspace_part_version(const struct keyspace *keyspace, size_t part)

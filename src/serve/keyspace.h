@@ -56,7 +56,7 @@ const uint8_t *keyspace_secret(const struct keyspace *keyspace); /* NULL: none y
 size_t keyspace_count(const struct keyspace *keyspace);
 size_t keyspace_expiring(const struct keyspace *keyspace); /* keys with an expiry */
 size_t keyspace_bytes(const struct keyspace *keyspace);
-size_t keyspace_bytes_of(size_t key_size, size_t value_size); /* what one more key would take */
+size_t keyspace_bytes_of(size_t key_size, size_t value_size, bool expires); /* what one more key would take */
 
 /* ---- Looking ---- */
 

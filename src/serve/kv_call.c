@@ -50,22 +50,24 @@ void kv_put_value(struct kv_call *call, const struct key *key)
     resp_put_bulk(call->out, value.bytes, value.size);
 }
 
-size_t kv_growth(const struct kv_call *call, struct text name, size_t value_size)
+bool kv_expires(const struct key *key)
 {
-    const struct key *key = keyspace_find(call->keyspace, name);
-    size_t wanted = keyspace_bytes_of(name.size, value_size);
-    size_t present = key != NULL ? keyspace_bytes_of(name.size, key_value(key).size) : 0;
-
-    return wanted > present ? wanted - present : 0;
+    return key != NULL && key_expiry(key).clock != CLOCK_NONE;
 }
 
-bool kv_may_hold(struct kv_call *call, struct text name, size_t value_size)
+size_t kv_bytes(const struct key *key)
 {
+    return key != NULL ? keyspace_bytes_of(key_name(key).size, key_value(key).size, kv_expires(key)) : 0;
+}
+
+bool kv_may_hold(struct kv_call *call, struct text name, size_t value_size, bool expires)
+{
+    size_t wanted = keyspace_bytes_of(name.size, value_size, expires);
     size_t held = keyspace_bytes(call->keyspace);
 
     /* Mostly there is room for another key, so that this one need not be looked for. */
-    if (held <= call->limit && keyspace_bytes_of(name.size, value_size) <= call->limit - held)
+    if (held <= call->limit && wanted <= call->limit - held)
         return true;
-    size_t growth = kv_growth(call, name, value_size);
-    return growth == 0 || kv_may_grow(call, growth);
+    size_t present = kv_bytes(keyspace_find(call->keyspace, name));
+    return wanted <= present || kv_may_grow(call, wanted - present);
 }

@@ -18,10 +18,10 @@ bool kv_is_option(struct text argument, const char *option);
 void kv_put_syntax_error(struct kv_call *call);
 void kv_put_value(struct kv_call *call, const struct key *key); /* or null: there is none */
 
-/* How many bytes a key of that name takes more with a value of that size than it takes now. */
-size_t kv_growth(const struct kv_call *call, struct text name, size_t value_size);
+bool kv_expires(const struct key *key); /* false for NULL */
+size_t kv_bytes(const struct key *key); /* what it takes; 0 for NULL */
 
-/* Whether the key's value may become that large. */
-bool kv_may_hold(struct kv_call *call, struct text name, size_t value_size);
+/* Whether there may be a key of that name with a value of that size, and an expiry, in place of the present one. */
+bool kv_may_hold(struct kv_call *call, struct text name, size_t value_size, bool expires);
 
 #endif

@@ -75,6 +75,13 @@ bool kv_read_expiry(struct kv_call *call, const char *command, struct text argum
     return false;
 }
 
+bool kv_may_expire(struct kv_call *call, const struct key *key, struct expiry expiry)
+{
+    if (is_due(call, expiry) || kv_expires(key))
+        return true;
+    return kv_may_hold(call, key_name(key), key_value(key).size, true);
+}
+
 void kv_set_expiry(struct kv_call *call, struct text name, struct key *key, struct expiry expiry)
 {
     if (is_due(call, expiry))
@@ -140,6 +147,8 @@ static void expire(struct kv_call *call, const char *command, struct kv_unit uni
     }
     struct key *key = keyspace_find(call->keyspace, call->arguments[0]);
     bool expires = key != NULL && conditions_hold(call, conditions, key_expiry(key), wanted);
+    if (expires && !kv_may_expire(call, key, wanted))
+        return;
     if (expires)
         kv_set_expiry(call, call->arguments[0], key, wanted);
     resp_put_integer(call->out, expires);
@@ -221,7 +230,7 @@ void kv_persist(struct kv_call *call)
     if (!kv_check_count(call, "persist", 1, 1))
         return;
     struct key *key = keyspace_find(call->keyspace, call->arguments[0]);
-    bool expires = key != NULL && key_expiry(key).clock != CLOCK_NONE;
+    bool expires = kv_expires(key);
     if (expires)
         keyspace_set_expiry(call->keyspace, key, (struct expiry){.clock = CLOCK_NONE}, call->index);
     resp_put_integer(call->out, expires);

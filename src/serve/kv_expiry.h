@@ -24,6 +24,9 @@ struct kv_unit {
 bool kv_read_expiry(struct kv_call *call, const char *command, struct text argument, struct kv_unit unit,
                     struct expiry *expiry);
 
+/* Whether there is room for an expiry. */
+bool kv_may_expire(struct kv_call *call, const struct key *key, struct expiry expiry);
+
 /* Lets the key of that name expire then: at once, where that has passed. */
 void kv_set_expiry(struct kv_call *call, struct text name, struct key *key, struct expiry expiry);
 

@@ -85,14 +85,13 @@ static void put_copy(struct kv_call *call, const struct key *from, struct text n
         keyspace_set_expiry(call->keyspace, to, expiry, call->index);
 }
 
-/* What moving a key to another name takes more. */
-static size_t growth_of_move(const struct kv_call *call, const struct key *from, struct text name)
+/* A longer name takes more. */
+static bool may_move(struct kv_call *call, const struct key *from, struct text name)
 {
-    size_t value_size = key_value(from).size;
-    size_t growth = kv_growth(call, name, value_size);
-    size_t freed = keyspace_bytes_of(key_name(from).size, value_size);
+    size_t wanted = keyspace_bytes_of(name.size, key_value(from).size, kv_expires(from));
+    size_t freed = kv_bytes(from) + kv_bytes(keyspace_find(call->keyspace, name));
 
-    return growth > freed ? growth - freed : 0;
+    return wanted <= freed || kv_may_grow(call, wanted - freed);
 }
 
 /* False: a key of the new name is in the way, or there was an error. */
@@ -112,8 +111,7 @@ static bool rename_key(struct kv_call *call, const char *command, bool replace, 
         return replace;
     if (!replace && keyspace_find(call->keyspace, name) != NULL)
         return false;
-    size_t growth = growth_of_move(call, from, name);
-    *answered = growth > 0 && !kv_may_grow(call, growth);
+    *answered = !may_move(call, from, name);
     if (*answered)
         return false;
     put_copy(call, from, name);
@@ -186,7 +184,7 @@ void kv_copy(struct kv_call *call)
     }
     const struct key *from = keyspace_find(call->keyspace, call->arguments[0]);
     bool copied = from != NULL && (replace || keyspace_find(call->keyspace, name) == NULL);
-    if (copied && !kv_may_hold(call, name, key_value(from).size))
+    if (copied && !kv_may_hold(call, name, key_value(from).size, kv_expires(from)))
         return;
     if (copied)
         put_copy(call, from, name);

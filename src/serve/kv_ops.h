@@ -24,7 +24,8 @@ struct kv_call {
 struct kv_function {
     void (*run)(struct kv_call *call); /* NULL: there is no such operation */
     bool read;                         /* changes nothing: may be asked by a query */
-    bool grows;                        /* may make the state larger */
+    bool grows;                        /* makes the state larger as a rule: refused before it is logged where the state
+                                        * is full. Others find out when they run */
 };
 
 extern const struct kv_function KV_FUNCTIONS[KV_OP_LAST + 1]; /* by enum kv_op */

@@ -109,7 +109,9 @@ void kv_set(struct kv_call *call)
     struct text value = call->arguments[1];
     const struct key *present = (options.given & (NX | XX | GET)) != 0 ? find(call) : NULL;
     bool wanted = (options.given & (present != NULL ? NX : XX)) == 0;
-    if (wanted && !kv_may_hold(call, name, value.size))
+    bool keeps = (options.given & KEEPTTL) != 0;
+    bool expires = (options.given & TIMES) != 0 || (keeps && kv_expires(find(call)));
+    if (wanted && !kv_may_hold(call, name, value.size, expires))
         return;
     if ((options.given & GET) != 0)
         kv_put_value(call, present);
@@ -119,7 +121,7 @@ void kv_set(struct kv_call *call)
         resp_put_simple(call->out, "OK");
     if (!wanted)
         return;
-    struct key *key = keyspace_put(call->keyspace, name, value, (options.given & KEEPTTL) != 0, call->index);
+    struct key *key = keyspace_put(call->keyspace, name, value, keeps, call->index);
     if ((options.given & TIMES) != 0)
         kv_set_expiry(call, name, key, expiry);
 }
@@ -129,7 +131,7 @@ void kv_setnx(struct kv_call *call)
     if (!kv_check_count(call, "setnx", 2, 2))
         return;
     bool wanted = find(call) == NULL;
-    if (wanted && !kv_may_hold(call, call->arguments[0], call->arguments[1].size))
+    if (wanted && !kv_may_hold(call, call->arguments[0], call->arguments[1].size, false))
         return;
     if (wanted)
         keyspace_put(call->keyspace, call->arguments[0], call->arguments[1], false, call->index);
@@ -141,7 +143,7 @@ static void set_expiring(struct kv_call *call, const char *command, struct kv_un
     struct expiry expiry;
 
     if (!kv_check_count(call, command, 3, 3) || !kv_read_expiry(call, command, call->arguments[1], unit, &expiry) ||
-        !kv_may_hold(call, call->arguments[0], call->arguments[2].size))
+        !kv_may_hold(call, call->arguments[0], call->arguments[2].size, true))
         return;
     struct key *key = keyspace_put(call->keyspace, call->arguments[0], call->arguments[2], false, call->index);
     kv_set_expiry(call, call->arguments[0], key, expiry);
@@ -160,7 +162,7 @@ void kv_psetex(struct kv_call *call)
 
 void kv_getset(struct kv_call *call)
 {
-    if (!kv_check_count(call, "getset", 2, 2) || !kv_may_hold(call, call->arguments[0], call->arguments[1].size))
+    if (!kv_check_count(call, "getset", 2, 2) || !kv_may_hold(call, call->arguments[0], call->arguments[1].size, false))
         return;
     kv_put_value(call, find(call));
     keyspace_put(call->keyspace, call->arguments[0], call->arguments[1], false, call->index);
@@ -183,27 +185,26 @@ void kv_getex(struct kv_call *call)
     if (!kv_check_count(call, "getex", 1, SIZE_MAX) || !read_options(call, 1, GETEX_OPTIONS, &options))
         return;
     struct key *key = find(call);
-    if (key != NULL && !read_time(call, "getex", &options, &expiry))
+    bool timed = key != NULL && (options.given & TIMES) != 0;
+    if (timed && (!read_time(call, "getex", &options, &expiry) || !kv_may_expire(call, key, expiry)))
         return;
     kv_put_value(call, key);
-    if (key == NULL)
-        return;
-    if ((options.given & TIMES) != 0)
+    if (timed)
         kv_set_expiry(call, call->arguments[0], key, expiry);
-    else if ((options.given & PERSIST) != 0 && key_expiry(key).clock != CLOCK_NONE)
+    else if ((options.given & PERSIST) != 0 && kv_expires(key))
         keyspace_set_expiry(call->keyspace, key, (struct expiry){.clock = CLOCK_NONE}, call->index);
 }
 
 /* ---- Parts of values ---- */
 
-/* A value of so many bytes and so many more: is that small enough, and is there room? */
-static bool may_become(struct kv_call *call, size_t size, size_t more)
+/* A value of so many bytes and so many more: is that small enough, and is there room? key: the present one, or NULL. */
+static bool may_become(struct kv_call *call, const struct key *key, size_t size, size_t more)
 {
     if (size > KEYSPACE_VALUE_MAX || more > KEYSPACE_VALUE_MAX - size) {
         resp_put_error(call->out, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
         return false;
     }
-    return kv_may_hold(call, call->arguments[0], size + more);
+    return kv_may_hold(call, call->arguments[0], size + more, kv_expires(key));
 }
 
 /* Writes into the value from a place on, and makes it `size` bytes large. */
@@ -223,7 +224,7 @@ void kv_append(struct kv_call *call)
     struct text more = call->arguments[1];
     const struct key *key = find(call);
     size_t size = key != NULL ? key_value(key).size : 0;
-    if (!may_become(call, size, more.size))
+    if (!may_become(call, key, size, more.size))
         return;
     if (key == NULL)
         keyspace_put(call->keyspace, name, more, false, call->index);
@@ -283,7 +284,7 @@ void kv_setrange(struct kv_call *call)
     const struct key *key = find(call);
     size_t size = key != NULL ? key_value(key).size : 0;
     if (part.size > 0) {
-        if (!may_become(call, (size_t)offset, part.size))
+        if (!may_become(call, key, (size_t)offset, part.size))
             return;
         if (size < (size_t)offset + part.size)
             size = (size_t)offset + part.size;
@@ -294,9 +295,10 @@ void kv_setrange(struct kv_call *call)
 
 /* ---- Numbers ---- */
 
-static bool put_number(struct kv_call *call, const char *text, size_t size)
+/* key: the present one, whose expiry stays, or NULL. */
+static bool put_number(struct kv_call *call, const struct key *key, const char *text, size_t size)
 {
-    if (!kv_may_hold(call, call->arguments[0], size))
+    if (!kv_may_hold(call, call->arguments[0], size, kv_expires(key)))
         return false;
     keyspace_put(call->keyspace, call->arguments[0], (struct text){(const uint8_t *)text, size}, true, call->index);
     return true;
@@ -314,7 +316,7 @@ static void add(struct kv_call *call, int64_t increment)
         resp_put_error(call->out, "ERR increment or decrement would overflow");
         return;
     }
-    if (put_number(call, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)number)))
+    if (put_number(call, key, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)number)))
         resp_put_integer(call->out, number);
 }
 
@@ -375,7 +377,7 @@ void kv_incrbyfloat(struct kv_call *call)
         return;
     }
     size_t size = number_write_float(text, number);
-    if (put_number(call, text, size))
+    if (put_number(call, key, text, size))
         resp_put_bulk(call->out, text, size);
 }
 
@@ -401,11 +403,13 @@ static bool check_pairs(struct kv_call *call, const char *command)
 /* All of them, or none. */
 static bool put_pairs(struct kv_call *call)
 {
-    size_t growth = 0;
+    size_t wanted = 0, present = 0;
 
-    for (size_t i = 0; i < call->count; i += 2)
-        growth += kv_growth(call, call->arguments[i], call->arguments[i + 1].size);
-    if (growth > 0 && !kv_may_grow(call, growth))
+    for (size_t i = 0; i < call->count; i += 2) {
+        wanted += keyspace_bytes_of(call->arguments[i].size, call->arguments[i + 1].size, false);
+        present += kv_bytes(keyspace_find(call->keyspace, call->arguments[i]));
+    }
+    if (wanted > present && !kv_may_grow(call, wanted - present))
         return false;
     for (size_t i = 0; i < call->count; i += 2)
         keyspace_put(call->keyspace, call->arguments[i], call->arguments[i + 1], false, call->index);

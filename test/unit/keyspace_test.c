@@ -105,9 +105,9 @@ Test(keyspace, bytes_grow_by_what_was_told_and_shrink_again)
     size_t empty = keyspace_bytes(keyspace);
 
     put("name", "some value", 1);
-    cr_assert_eq(keyspace_bytes(keyspace), empty + keyspace_bytes_of(4, 10));
+    cr_assert_eq(keyspace_bytes(keyspace), empty + keyspace_bytes_of(4, 10, false));
     put("name", "a value that is a good deal longer than it was before", 2);
-    cr_assert_eq(keyspace_bytes(keyspace), empty + keyspace_bytes_of(4, 53));
+    cr_assert_eq(keyspace_bytes(keyspace), empty + keyspace_bytes_of(4, 53, false));
     keyspace_remove(keyspace, text("name"), 3);
     cr_assert_eq(keyspace_bytes(keyspace), empty);
 }
@@ -126,8 +126,8 @@ Test(keyspace, only_a_key_with_an_expiry_pays_for_one)
 
 Test(keyspace, a_large_value_takes_whole_pages)
 {
-    cr_assert_geq(keyspace_bytes_of(10, 1 << 20), (1 << 20) + 10);
-    cr_assert_lt(keyspace_bytes_of(10, 1 << 20), (1 << 20) + 8192);
+    cr_assert_geq(keyspace_bytes_of(10, 1 << 20, false), (1 << 20) + 10);
+    cr_assert_lt(keyspace_bytes_of(10, 1 << 20, false), (1 << 20) + 8192);
 }
 
 /* ---- Looking ---- */

@@ -313,7 +313,7 @@ Test(kv, the_first_secret_in_the_log_is_the_one)
 
 Test(kv, the_limit_of_the_leader_counts_on_every_node)
 {
-    struct kv_settled settled = {keyspace_bytes_of(1, 1), 1, (const uint8_t *)"sixteen letters!"};
+    struct kv_settled settled = {keyspace_bytes_of(1, 1, false), 1, (const uint8_t *)"sixteen letters!"};
 
     begin(0);
     kv_request_ops(&building);
@@ -360,7 +360,7 @@ Test(kv, standing_tells_what_the_state_takes)
     ask(KV_DEL, "a");
     size_t empty = standing.memory_bytes;
     ask(KV_SET, "name value");
-    cr_assert_eq(standing.memory_bytes, empty + keyspace_bytes_of(4, 5));
+    cr_assert_eq(standing.memory_bytes, empty + keyspace_bytes_of(4, 5, false));
 }
 
 Test(kv, a_batch_is_applied_in_its_order)
