@@ -14,7 +14,6 @@
 #include "serve/kv_snapshot.h"
 
 #define PORTION_BYTES      (64 * 1024)
-#define ANSWER_BYTES_MAX   (512u * 1024 * 1024) /* as much as one value may have */
 #define SCRATCH_BYTES_KEPT (1024 * 1024)
 
 struct kv {
@@ -84,13 +83,13 @@ static void make_room(struct kv *kv, size_t arguments)
     kv->arguments_room = arguments;
 }
 
-/* Many large values, asked for at once, are more than this process can hold. */
+/* Many large values, asked for at once, may be more than a process can hold. */
 static void bound_answer(struct mailraft_buffer *out, size_t began)
 {
-    if (out->size <= ANSWER_BYTES_MAX)
+    if (out->size <= KV_ANSWER_BYTES_MAX)
         return;
     out->size = began;
-    resp_put_error(out, "ERR the answer is larger than %u bytes", ANSWER_BYTES_MAX);
+    resp_put_error(out, "ERR the answer is larger than %u bytes", KV_ANSWER_BYTES_MAX);
 }
 
 /* call: all but the operation's arguments. */

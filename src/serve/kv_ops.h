@@ -8,6 +8,9 @@
 #include "serve/kv.h"
 #include "serve/resp.h"
 
+/* Of one request: above it an operation's answer is thrown away, and it need not put any more. A largest value fits. */
+#define KV_ANSWER_BYTES_MAX (KEYSPACE_VALUE_MAX + 1024)
+
 struct kv_call {
     struct keyspace *keyspace;
     const struct text *arguments; /* behind the command's name; borrowed, from outside: anything may stand there */

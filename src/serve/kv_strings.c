@@ -388,7 +388,7 @@ void kv_mget(struct kv_call *call)
     if (!kv_check_count(call, "mget", 1, SIZE_MAX))
         return;
     resp_put_array(call->out, call->count);
-    for (size_t i = 0; i < call->count; i++)
+    for (size_t i = 0; i < call->count && call->out->size <= KV_ANSWER_BYTES_MAX; i++)
         kv_put_value(call, keyspace_find(call->keyspace, call->arguments[i]));
 }
 
