@@ -79,7 +79,7 @@ void kv_request_op(struct kv_request *request, enum kv_op op, const struct text 
 
 /* ---- Checking ---- */
 
-/* Takes bytes that may not be there: then it is at the end, for good, and broken. */
+/* Takes bytes that may not be there: then it is broken, for good. */
 struct cursor {
     const uint8_t *at;
     size_t left;
@@ -92,7 +92,6 @@ static const uint8_t *take(struct cursor *cursor, size_t size)
 
     if (size > cursor->left) {
         cursor->broken = true;
-        cursor->left = 0;
         return NULL;
     }
     cursor->at += size;

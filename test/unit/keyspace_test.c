@@ -269,7 +269,13 @@ Test(keyspace, a_walk_that_stops_at_the_last_key_is_at_the_end)
 {
     struct walk walk = {.stop_after = 3};
 
-    put_numbers(3);
+    put("a", "", 1);
+    put("b", "", 1);
+    put("c", "", 1);
+    cr_assert_eq(keyspace_walk(keyspace, 0, visit, &walk), 0);
+    cr_assert_str_eq(walk.names, "c a b ");
+    keyspace_remove(keyspace, text("b"), 2);
+    walk = (struct walk){.stop_after = 2};
     cr_assert_eq(keyspace_walk(keyspace, 0, visit, &walk), 0);
 }
 
@@ -279,26 +285,33 @@ Test(keyspace, a_walk_from_no_place_is_at_the_end)
 
     put_numbers(3);
     cr_assert_eq(keyspace_walk(keyspace, UINT64_MAX, visit, &walk), 0);
+    cr_assert_eq(keyspace_walk(keyspace, UINT64_C(1) << KEYSPACE_PLACE_BITS, visit, &walk), 0);
     cr_assert_eq(walk.count, 0);
 }
 
-/* The upper 52 bits of a hash are its place: with four bits of them, and those below, there are 16 places. */
-Test(keyspace, a_walk_does_not_stop_within_a_place)
+static void assert_portions(size_t stop_after, int expected)
 {
-    struct walk whole = {0}, walk = {.stop_after = 1};
+    struct walk whole = {0}, walk = {.stop_after = stop_after};
     uint64_t place = 0;
     int portions = 0;
 
-    hash_mask = UINT64_C(0xf000000000000fff);
-    put_numbers(200);
     keyspace_walk(keyspace, 0, visit, &whole);
     do {
         place = keyspace_walk(keyspace, place, visit, &walk);
         portions++;
     } while (place != 0);
-    cr_assert_eq(portions, 16);
+    cr_assert_eq(portions, expected);
     cr_assert_eq(walk.count, 200);
     cr_assert_str_eq(walk.names, whole.names);
+}
+
+/* The upper 52 bits of a hash are its place: with four bits of them, and those below, there are 16 places. */
+Test(keyspace, a_walk_does_not_stop_within_a_place)
+{
+    hash_mask = UINT64_C(0xf000000000000fff);
+    put_numbers(200);
+    assert_portions(1, 16);
+    assert_portions(2, 16); /* every place has two keys at least */
 }
 
 Test(keyspace, the_order_depends_on_the_secret_alone)

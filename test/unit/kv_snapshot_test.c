@@ -196,6 +196,18 @@ Test(kv_snapshot, another_version_is_refused_by_its_number)
     assert_refused("version 2");
 }
 
+Test(kv_snapshot, less_than_a_key_behind_the_last_one_is_refused)
+{
+    static const uint8_t zeros[20 + 8];
+
+    fill();
+    encode();
+    bytes.size -= 8;
+    mailraft_buffer_put(&bytes, zeros, sizeof zeros);
+    sum_again();
+    assert_refused("keys that cannot be");
+}
+
 /* What no mailraft wrote, though its checksum is right. */
 static void assert_impossible(size_t at, uint8_t value)
 {

@@ -410,6 +410,7 @@ static const char *exec_watching(const char *name, uint64_t version, unsigned fl
     begin(KV_TRANSACTION | flags);
     kv_request_watch(&building, text("untouched"), untouched);
     kv_request_watch(&building, text(name), version);
+    kv_request_watch(&building, text("untouched"), untouched);
     kv_request_ops(&building);
     add_op(KV_SET, "done 1");
     return answer();
@@ -627,6 +628,18 @@ Test(kv, a_snapshot_brings_another_copy_into_the_same_state)
     buffer_fini(&bytes);
 }
 
+Test(kv, the_first_portion_of_a_snapshot_throws_the_state_away)
+{
+    struct mailraft_buffer bytes = {0};
+    struct mailraft_error err;
+
+    ask(KV_SET, "a 1");
+    machine.write_snapshot(machine.context, 0, &bytes);
+    cr_assert(machine.read_snapshot(machine.context, 0, bytes.bytes, bytes.size, false, &err));
+    cr_assert_str_eq(query(KV_DBSIZE, ""), ":0\r\n");
+    buffer_fini(&bytes);
+}
+
 Test(kv, a_snapshot_comes_in_portions_of_64_kib)
 {
     struct mailraft_buffer bytes = {0};
@@ -665,7 +678,7 @@ Test(kv, a_snapshot_can_begin_again)
     fill(2000);
     machine.write_snapshot(machine.context, 0, &abandoned);
     snapshot_of(machine, &bytes);
-    twin_machine.read_snapshot(twin_machine.context, 0, abandoned.bytes, abandoned.size, false, &err);
+    cr_assert(twin_machine.read_snapshot(twin_machine.context, 0, abandoned.bytes, abandoned.size, false, &err));
     cr_assert(read_into_twin(&bytes, 65536, &err));
     assert_twins();
     machine.write_snapshot(machine.context, 0, &abandoned); /* and need not end */
@@ -697,7 +710,9 @@ Test(kv, after_a_snapshot_the_secret_is_known)
     struct mailraft_error err;
 
     ask(KV_SET, "a 1");
-    make_other_twin();
+    kv_free(twin);
+    twin = kv_new(LIMIT);
+    twin_machine = kv_machine(twin);
     snapshot_of(machine, &bytes);
     cr_assert(read_into_twin(&bytes, 65536, &err));
     begin(0);
