@@ -416,6 +416,7 @@ void queue_finish(struct place *place, const uint8_t *bytes, size_t size)
     else if (place->state == PLACE_ANSWERED)
         queue_answer(place, &session->sessions->scratch);
     queue_send(session);
+    queue_flush(session);
 }
 
 /* ---- What became of a request ---- */
