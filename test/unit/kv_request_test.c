@@ -1,5 +1,6 @@
 #include "serve/kv_request.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
