@@ -13,9 +13,12 @@ static int64_t add_saturated(int64_t a, int64_t b)
     return sum;
 }
 
-static int64_t divide_down(int64_t number, int64_t by)
+/* Whole milliseconds of two times together, which may be more than microseconds can tell; rounded down. */
+static int64_t sum_to_ms(int64_t a_us, int64_t b_us)
 {
-    return number / by - (number % by < 0);
+    int64_t rest_us = a_us % US_PER_MS + b_us % US_PER_MS;
+
+    return a_us / US_PER_MS + b_us / US_PER_MS + rest_us / US_PER_MS - (rest_us % US_PER_MS < 0);
 }
 
 static int64_t wall_now_us(const struct kv_call *call)
@@ -25,15 +28,14 @@ static int64_t wall_now_us(const struct kv_call *call)
 
 static int64_t wall_now_ms(const struct kv_call *call)
 {
-    return divide_down(wall_now_us(call), US_PER_MS);
+    return sum_to_ms(call->time_us, call->wall_offset_us);
 }
 
 static int64_t wall_ms(const struct kv_call *call, struct expiry expiry)
 {
     if (expiry.clock == CLOCK_FAR)
         return expiry.at_us;
-    int64_t lead_us = expiry.clock == CLOCK_CLUSTER ? call->wall_offset_us : 0;
-    return divide_down(add_saturated(expiry.at_us, lead_us), US_PER_MS);
+    return sum_to_ms(expiry.at_us, expiry.clock == CLOCK_CLUSTER ? call->wall_offset_us : 0);
 }
 
 static bool is_due(const struct kv_call *call, struct expiry expiry)

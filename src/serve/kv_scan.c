@@ -1,11 +1,7 @@
 #include "serve/kv_scan.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/buffer.h"
 #include "serve/glob.h"
@@ -58,20 +54,27 @@ void kv_keys(struct kv_call *call)
 
 /* ---- SCAN ---- */
 
-/* As strtoul reads it, up to the first zero byte: a sign, and nothing at all, pass in Redis too. */
+/* As strtoul reads it, without spaces and up to the first zero byte: a sign, and nothing at all, pass in Redis too. */
+static bool cursor_of(struct text argument, uint64_t *cursor)
+{
+    bool sign = argument.size > 0 && (argument.bytes[0] == '-' || argument.bytes[0] == '+');
+    size_t at = sign;
+
+    *cursor = 0;
+    for (; at < argument.size && argument.bytes[at] != '\0'; at++) {
+        uint8_t digit = argument.bytes[at];
+        if (digit < '0' || digit > '9' || __builtin_mul_overflow(*cursor, 10, cursor) ||
+            __builtin_add_overflow(*cursor, digit - '0', cursor))
+            return false;
+    }
+    if (sign && argument.bytes[0] == '-')
+        *cursor = -*cursor;
+    return !sign || at > 1;
+}
+
 static bool read_cursor(struct kv_call *call, struct text argument, uint64_t *cursor)
 {
-    char copy[64];
-    char *end = copy;
-
-    errno = 0;
-    if (argument.size < sizeof copy) {
-        if (argument.size > 0)
-            memcpy(copy, argument.bytes, argument.size);
-        copy[argument.size] = '\0';
-        *cursor = strtoull(copy, &end, 10);
-    }
-    if (argument.size < sizeof copy && !isspace((unsigned char)copy[0]) && *end == '\0' && errno == 0)
+    if (cursor_of(argument, cursor))
         return true;
     resp_put_error(call->out, "ERR invalid cursor");
     return false;
