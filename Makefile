@@ -61,6 +61,7 @@ TESTS    := $(B)/unit $(B)/unit_sim $(B)/cluster $(B)/counterd
 RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev libjson-c-dev libprotobuf-c-dev \
                  protobuf-c-compiler libxxhash-dev libsodium-dev libjudy-dev util-linux
 TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools
+BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev
 
 # make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace.
 SEEDS      ?= 1000
@@ -156,8 +157,23 @@ FUZZ_SOURCES := test/fuzz/resp_fuzz.c test/transcript.c src/serve/resp.c src/bas
 fuzz: .build/fuzz/resp
 	cd .build/fuzz && ./resp -max_total_time=$(FUZZ_SECONDS) -timeout=10 resp_corpus
 
+# Beside other tables, which nothing else needs.
+TABLES_O := $(call objects,$(wildcard test/bench/tables/*.c))
+
+$(TABLES_O): private override CFLAGS += $$(pkg-config --cflags glib-2.0 | sed 's/-I/-isystem /g') -Itest/bench
+
+$(B)/tables: $(TABLES_O) $(call objects,test/bench/figures.c) $(REAL_O)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lglib-2.0
+
+ifdef TABLES
+bench:
+	@bin/install-packages $(BENCH_PACKAGES)
+	@$(MAKE_ALL) $(JOBS) $(B)/tables
+	$(B)/tables $(if $(QUICK),--quick)
+else
 bench: programs $(B)/bench $(B)/proposerd
 	$(B)/bench $(if $(QUICK),--quick) $(if $(LOG),--log) $(if $(RESP),--resp) $(B)/mailraftd $(B)/proposerd $(B)
+endif
 
 $(B)/generated/raft_message.pb-c.c: src/mail/raft_message.proto
 	@mkdir -p $(@D)
@@ -199,7 +215,7 @@ help:
 	@echo 'make sim SEED=s           simulates one, and prints its trace'
 	@echo 'make fuzz                 bytes that clang'"'"'s fuzzer thinks of, for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone, RESP=1 for'
-	@echo '                          the reading of requests'
+	@echo '                          the reading of requests, TABLES=1 for what could hold the data'
 	@echo 'make install PREFIX=dir   mailraftd and mailraft-cluster (PREFIX=$(PREFIX) unless given; DESTDIR too)'
 	@echo 'make clean                removes all that was built'
 	@echo
