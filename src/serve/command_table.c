@@ -28,7 +28,8 @@
 #define DOCS(its_summary, its_since, its_group, its_complexity)                                                        \
     .summary = its_summary, .since = its_since, .group = its_group, .complexity = its_complexity
 
-/* clang-format off: a row stands in lines by what they tell */
+/* A row stands in lines by what they tell. */
+/* clang-format off */
 static const struct command CLIENT_SUBCOMMANDS[] = {
     {"getname", 2, NOSCRIPT | LOADING | STALE, NO_KEYS, "@slow @connection",
      .container = "client", .run = run_client_getname,
