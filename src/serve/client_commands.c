@@ -11,6 +11,8 @@
 #include "serve/queue.h"
 #include "serve/subscriptions.h"
 
+#define CLIENT_TEXT_MAX 512 /* bytes of a name, or of what a library tells of itself */
+#define LIST_IDS_MAX    4096
 #define FACTS_BYTES_MAX 512 /* of what is told of a client, names and addresses apart */
 
 static void put_syntax_error(struct session *session)
@@ -20,22 +22,25 @@ static void put_syntax_error(struct session *session)
 
 /* ---- Names ---- */
 
-/* Printable and without spaces, so that CLIENT LIST can be read. */
-static bool is_plain(struct text text)
+/* Printable and without spaces, so that CLIENT LIST can be read; and no longer than many connections may have. False:
+ * it is not; an error was put. */
+static bool check_text(struct session *session, struct text what, struct text text)
 {
-    for (size_t i = 0; i < text.size; i++)
+    const char *trouble = text.size > CLIENT_TEXT_MAX ? "be longer than 512 bytes" : NULL;
+    for (size_t i = 0; i < text.size && !trouble; i++)
         if (text.bytes[i] < '!' || text.bytes[i] > '~')
-            return false;
-    return true;
+            trouble = "contain spaces, newlines or special characters";
+    if (trouble)
+        resp_put_error(session_reply(session), "ERR %.*s cannot %s.", (int)what.size, (const char *)what.bytes,
+                       trouble);
+    return !trouble;
 }
 
 bool client_set_name(struct session *session, struct text name)
 {
-    if (!is_plain(name)) {
-        resp_put_error(session_reply(session),
-                       "ERR Client names cannot contain spaces, newlines or special characters.");
+    static const char WHAT[] = "Client names";
+    if (!check_text(session, (struct text){(const uint8_t *)WHAT, sizeof WHAT - 1}, name))
         return false;
-    }
     session_set_text(&session->name, name.bytes, name.size);
     return true;
 }
@@ -66,10 +71,7 @@ void run_client_setinfo(struct session *session, const struct text *arguments, s
                                                   : NULL;
     if (!slot) {
         resp_put_error(reply, "ERR Unrecognized option '%.*s'", (int)attribute.size, (const char *)attribute.bytes);
-    } else if (!is_plain(arguments[3])) {
-        resp_put_error(reply, "ERR %.*s cannot contain spaces, newlines or special characters.", (int)attribute.size,
-                       (const char *)attribute.bytes);
-    } else {
+    } else if (check_text(session, attribute, arguments[3])) {
         session_set_text(slot, arguments[3].bytes, arguments[3].size);
         resp_put_simple(reply, "OK");
     }
@@ -195,6 +197,10 @@ static void list_by_id(struct session *session, const struct text *ids, size_t c
 {
     struct mailraft_buffer lines = {0};
     int64_t now_us = clock_now_us();
+    if (count > LIST_IDS_MAX) {
+        resp_put_error(session_reply(session), "ERR too many client IDs");
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         int64_t id;
         if (!number_read(ids[i], &id)) {

@@ -8,6 +8,8 @@
 #include "base/buffer.h"
 #include "serve/glob.h"
 
+#define NAMES_MAX 1024 /* of commands in one request: what is told of one is much longer than its name */
+
 /* ---- What a command is ---- */
 
 static size_t word_count(const char *words)
@@ -178,12 +180,23 @@ static const struct command *find_by_full_name(struct text name)
     return command ? subcommand_find(command, subcommand) : NULL;
 }
 
+/* False: too many; an error was put. */
+static bool check_name_count(struct session *session, size_t count)
+{
+    if (count <= NAMES_MAX)
+        return true;
+    resp_put_error(session_reply(session), "ERR too many commands are named");
+    return false;
+}
+
 void run_command_info(struct session *session, const struct text *arguments, size_t count)
 {
     if (count == 2) {
         put_all_commands(session);
         return;
     }
+    if (!check_name_count(session, count - 2))
+        return;
     struct mailraft_buffer *reply = session_reply(session);
     resp_put_array(reply, count - 2);
     for (size_t i = 2; i < count; i++) {
@@ -230,6 +243,8 @@ void run_command_docs(struct session *session, const struct text *arguments, siz
             put_docs(reply, each, resp3);
         return;
     }
+    if (!check_name_count(session, count - 2))
+        return;
     size_t known = 0; /* what is not is left out */
     for (size_t i = 2; i < count; i++)
         known += find_by_full_name(arguments[i]) != NULL;

@@ -27,6 +27,13 @@ Test(client_commands, a_name_that_would_spoil_the_list_is_refused)
           "-ERR Client names cannot contain spaces, newlines or special characters.\r\n$1\r\na\r\n");
 }
 
+Test(client_commands, a_name_has_no_more_than_512_bytes)
+{
+    char lines[1200];
+    snprintf(lines, sizeof lines, "CLIENT SETNAME %0512d\r\nCLIENT SETINFO LIB-VER %0513d\r\n", 0, 0);
+    check(lines, "+OK\r\n-ERR LIB-VER cannot be longer than 512 bytes.\r\n");
+}
+
 Test(client_commands, a_library_tells_its_name_and_version)
 {
     check("CLIENT SETINFO LIB-NAME x\r\nCLIENT SETINFO lib-ver 1.2\r\n", "+OK\r\n+OK\r\n");

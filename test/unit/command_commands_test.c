@@ -59,6 +59,23 @@ Test(command_commands, command_tells_them_all)
     free(all);
 }
 
+Test(command_commands, no_more_names_are_taken_than_an_answer_may_tell_of)
+{
+    static char line[32 + 1100 * 2];
+    struct client *client = client_open();
+    for (size_t count = 1024; count <= 1025; count++) {
+        strcpy(line, "COMMAND INFO");
+        for (size_t i = 0; i < count; i++)
+            strcat(line, " x");
+        client_says(client, strcat(line, "\r\n"));
+        const char *answer = client_hears(client);
+        cr_assert_eq(strncmp(answer, count == 1024 ? "*1024\r\n" : "-ERR too many", 7), 0, "%s", answer);
+        memcpy(line, "COMMAND DOCS", 12);
+        client_says(client, line);
+        cr_assert_str_eq(client_hears(client), count == 1024 ? "*0\r\n" : "-ERR too many commands are named\r\n");
+    }
+}
+
 /* A key specification's notes, which ours have not, out of an answer in RESP3. */
 static void drop_notes(char *answer)
 {
