@@ -257,7 +257,7 @@ static void finish_with_keys(struct session *session, void *context, const uint8
 static void finish_with_status(struct session *session, void *context, const uint8_t *bytes, size_t size)
 {
     (void)bytes, (void)size;
-    if (!wants(context, put_keyspace) || !session_status(session)->open) {
+    if (!wants(context, put_keyspace)) {
         put_info(session, context, NULL, 0);
         return;
     }
