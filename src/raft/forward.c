@@ -270,7 +270,7 @@ void forward_reply(struct server *server)
                           .bytes = letter->reply.bytes.bytes,
                           .size = letter->reply.bytes.size};
     if (reply.size > 0 && is_stuffed(server, peer, reply.size)) {
-        reply.outcome = reply.outcome == OUTCOME_READ ? OUTCOME_NOT_EXECUTED : OUTCOME_UNCERTAIN;
+        reply.outcome = OUTCOME_UNCERTAIN; /* of a query, too: NOT_EXECUTED would say that we do not lead */
         reply.size = 0;
     }
     if (!is_present(peer, &peer->answers_link))

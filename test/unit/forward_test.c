@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/memory.h"
 #include "stage.h"
 
 /* A follower of member 2 in term 1 of a cluster that is born, connected both ways. */
@@ -395,5 +396,55 @@ Test(forward, a_leader_that_was_deposed_tells_the_truth_when_it_knows_it)
     message.commit_index = 2;
     stage_append(sim, message, stage_terms(2, "2"));
     cr_assert_str_eq(answered_to(sim, 3), "T2 7 NOT_EXECUTED 2 ");
+    stage_close(sim);
+}
+
+/* The outcome that the last FORWARDED to a peer tells of a request; -1: none does. */
+static int last_outcome(struct sim *sim, raft_id peer, uint64_t number)
+{
+    struct message message;
+    struct mailraft_buffer body = {0};
+    struct reply reply;
+    int outcome = -1;
+    while (sim_sent_body(sim, 1, peer, &message, &body)) {
+        for (size_t at = 0; replies_next(&body, &at, &reply);)
+            outcome = reply.number == number ? (int)reply.outcome : outcome;
+        buffer_fini(&body);
+    }
+    return outcome;
+}
+
+static void put_large_reply(struct sim *sim, uint64_t number)
+{
+    static const size_t LARGE = FORWARD_WAITING_MAX / 2 + 1;
+    const struct peer *peer = &stage_server(sim)->peers[2];
+    struct letter *letter = letter_new(LETTER_REPLY);
+    uint8_t *bytes = memory_new(LARGE);
+    letter->number = number;
+    letter->reply.outcome = OUTCOME_READ;
+    letter->reply.link = (struct link){.peer = peer->id,
+                                       .channel = CHANNEL_BULK,
+                                       .incarnation = peer->incarnation,
+                                       .connection = peer->connection[CHANNEL_BULK]};
+    mailraft_buffer_put(&letter->reply.bytes, bytes, LARGE);
+    pile_put(stage_server(sim)->pile, LANE_INNER, letter);
+    memory_free(bytes);
+    sim_settle(sim);
+}
+
+/* That a leader cannot answer does not mean that it does not lead: who asked may ask it again. */
+Test(forward, an_answer_that_finds_no_room_is_uncertain_and_leaves_the_way_open)
+{
+    struct sim *sim = open_leader();
+    put_large_reply(sim, 7);
+    put_large_reply(sim, 8);
+    cr_assert_eq(last_outcome(sim, 3, 8), OUTCOME_UNCERTAIN);
+    stage_close(sim);
+
+    sim = open_follower();
+    stage_ask_query(sim, 1, "get", false);
+    forwarded_to(sim, 2);
+    answer(sim, 2, 1, numbers[0], OUTCOME_UNCERTAIN, 0, "");
+    cr_assert(stage_server(sim)->way.open);
     stage_close(sim);
 }
