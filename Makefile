@@ -127,7 +127,7 @@ $(B)/sim: $(call objects,test/sim/main.c test/counter.c) $(CORE_O) $(SIM_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(SIM_LIBS)
 
 $(B)/cluster: $(call objects,$(CLUSTER_TESTS)) $(REAL_O) $(CHECK_O)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L) -lhiredis
 
 # mailraftd with a counter to serve, for the tests alone.
 $(B)/counterd: $(call objects,src/mailraftd.c test/cluster/counterd.c test/counter.c) \

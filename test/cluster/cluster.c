@@ -57,6 +57,14 @@ static void config_path(const struct cluster *cluster, int id, char path[CLUSTER
     cluster_path(cluster, name, path);
 }
 
+static void write_member(FILE *file, const struct node *node, int port, const char *before)
+{
+    fprintf(file, "%s{\"id\":%d,\"peer\":\"%s:%d\"", before, node->id, node->host, port);
+    if (node->client_port != 0)
+        fprintf(file, ",\"client\":\"127.0.0.1:%d\"", node->client_port);
+    fputc('}', file);
+}
+
 void cluster_write_config(struct cluster *cluster, int id, const int *ports, const char *settings)
 {
     char path[CLUSTER_PATH_MAX];
@@ -65,7 +73,7 @@ void cluster_write_config(struct cluster *cluster, int id, const int *ports, con
     cr_assert_not_null(file);
     fprintf(file, "{\"id\":%d,\"data_dir\":\"data{id}\",\"cluster\":{\"name\":\"test\",\"members\":[", id);
     for (int i = 0; i < cluster->count; i++)
-        fprintf(file, "%s{\"id\":%d,\"peer\":\"%s:%d\"}", i > 0 ? "," : "", i + 1, cluster->nodes[i].host, ports[i]);
+        write_member(file, &cluster->nodes[i], ports[i], i > 0 ? "," : "");
     fprintf(file, "]}%s%s}\n", settings != NULL ? "," : "", settings != NULL ? settings : "");
     cr_assert_eq(fclose(file), 0);
 }
@@ -336,6 +344,8 @@ void cluster_free(struct cluster *cluster)
         cr_assert(errors == NULL || strstr(errors, "Sanitizer") == NULL, "node %d:\n%s", i + 1, errors);
         process_fini(&cluster->nodes[i].process);
         close(cluster->nodes[i].port_holder);
+        if (cluster->nodes[i].client_port != 0)
+            close(cluster->nodes[i].client_port_holder);
     }
     nftw(cluster->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     free(cluster);

@@ -20,6 +20,7 @@ struct node {
     int id;
     const char *host; /* 127.0.0.1; as the configs have it */
     int port, port_holder;
+    int client_port, client_port_holder; /* where it serves clients (serving.h); 0: nowhere */
     bool paused;
     const char *option;   /* one more argument for its next start; NULL: none */
     uint64_t asked;       /* lines written to its standard input since it was started */
