@@ -60,8 +60,8 @@ TESTS    := $(B)/unit $(B)/unit_sim $(B)/cluster $(B)/counterd
 # Debian's names of what building and running need, and what tests need beside it.
 RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev libjson-c-dev libprotobuf-c-dev \
                  protobuf-c-compiler libxxhash-dev libsodium-dev libjudy-dev util-linux
-TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools
-BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev
+TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools python3-redis nodejs npm
+BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev
 
 # make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace.
 SEEDS      ?= 1000
@@ -106,7 +106,8 @@ test-sim: $(B)/sim
 	@test/run "simulated runs" $(B)/sim.log $(B)/sim --seeds $(TEST_SEEDS)
 
 test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
-	@MAILRAFTD=$(B)/mailraftd COUNTERD=$(B)/counterd PRELOAD=$(B)/preload.so \
+	@test/cluster/clients/install .build/clients
+	@MAILRAFTD=$(B)/mailraftd COUNTERD=$(B)/counterd PRELOAD=$(B)/preload.so CLIENTS=.build/clients \
 	    test/run "tests with processes" $(B)/cluster.log $(B)/cluster
 
 sim: $(B)/sim
