@@ -37,20 +37,6 @@ void session_list_add(struct sessions *sessions, struct session *session, enum s
     list->last = session;
 }
 
-void session_list_add_first(struct sessions *sessions, struct session *session, enum session_lists which)
-{
-    struct session_list *list = &sessions->lists[which];
-    struct session_link *link = &session->links[which];
-    if (link->in)
-        return;
-    *link = (struct session_link){.next = list->first, .in = true};
-    if (list->first == NULL)
-        list->last = session;
-    else
-        list->first->links[which].previous = session;
-    list->first = session;
-}
-
 void session_list_remove(struct sessions *sessions, struct session *session, enum session_lists which)
 {
     struct session_list *list = &sessions->lists[which];
@@ -317,7 +303,8 @@ bool queue_is_full(const struct session *session)
 
 static void read_on(struct session *session)
 {
-    if (!session->paused || session->links[WAITING_FOR_ROOM].in || session->closing || session->blocking != NULL ||
+    bool waits = session->links[WAITING_FOR_ROOM].in && !session->has_turn;
+    if (!session->paused || waits || session->closing || session->blocking != NULL ||
         session->place_count > PLACES_RESUME || session->counted > COUNTED_RESUME)
         return;
     session->paused = false;

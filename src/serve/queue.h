@@ -43,7 +43,6 @@ void queue_recall(struct sessions *sessions, struct letter *letter); /* it has n
 bool queue_is_full(const struct session *session); /* nothing more is read for now */
 
 void session_list_add(struct sessions *sessions, struct session *session, enum session_lists which);
-void session_list_add_first(struct sessions *sessions, struct session *session, enum session_lists which);
 void session_list_remove(struct sessions *sessions, struct session *session, enum session_lists which);
 
 #endif

@@ -123,25 +123,23 @@ static void pause(struct session *session)
 }
 
 /* Whether one more request is read now. Those that find no room for it wait in their order; who comes later waits
- * behind them. */
+ * behind them. Whose turn it is keeps its place until it has found room. */
 static bool may_read(struct session *session)
 {
     struct sessions *sessions = session->sessions;
-    if (session->closing)
-        return false;
-    if (queue_is_full(session)) {
+    bool has_room = sessions->counted < sessions->config.flight_bytes_max;
+    bool is_full = queue_is_full(session);
+    if (!session->closing && !is_full &&
+        !(has_room && (session->has_turn || sessions->lists[WAITING_FOR_ROOM].first == NULL))) {
         pause(session);
+        session->has_turn = false;
+        session_list_add(sessions, session, WAITING_FOR_ROOM);
         return false;
     }
-    bool is_full = sessions->counted >= sessions->config.flight_bytes_max;
-    if (!is_full && (session->has_turn || sessions->lists[WAITING_FOR_ROOM].first == NULL))
-        return true;
-    pause(session);
-    if (session->has_turn)
-        session_list_add_first(sessions, session, WAITING_FOR_ROOM);
-    else
-        session_list_add(sessions, session, WAITING_FOR_ROOM);
-    return false;
+    session_list_remove(sessions, session, WAITING_FOR_ROOM);
+    if (is_full)
+        pause(session);
+    return !session->closing && !is_full;
 }
 
 size_t session_bytes(void *context, const uint8_t *bytes, size_t size, size_t *wanted)
@@ -165,8 +163,7 @@ size_t session_bytes(void *context, const uint8_t *bytes, size_t size, size_t *w
                 carry_out(session, arguments, count);
         }
     }
-    if (done > 0)
-        session->has_turn = false;
+    session->has_turn = false;
     return done;
 }
 

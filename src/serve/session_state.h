@@ -125,7 +125,7 @@ struct session {
     struct subscriptions *subscriptions; /* subscriptions.h; NULL: none */
 
     struct session_link links[SESSION_LISTS];
-    bool has_turn; /* it was the first that waited for room, and may go on */
+    bool has_turn; /* it has waited for room, and may go on if there is still some */
 };
 
 struct session_list {

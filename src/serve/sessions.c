@@ -51,13 +51,12 @@ void sessions_free(struct sessions *sessions)
 /* Those that wait for room go on as far as there is some. */
 static void let_go_on(struct sessions *sessions)
 {
-    size_t taken = sessions->counted, most = sessions->config.flight_bytes_max;
-    while (taken < most && sessions->lists[WAITING_FOR_ROOM].first != NULL) {
-        struct session *session = sessions->lists[WAITING_FOR_ROOM].first;
-        session_list_remove(sessions, session, WAITING_FOR_ROOM);
+    size_t taken = sessions->counted;
+    struct session *session = sessions->lists[WAITING_FOR_ROOM].first;
+    for (; session != NULL && taken < sessions->config.flight_bytes_max; taken += TURN_BYTES) {
         session->has_turn = true;
         queue_flush(session);
-        taken += TURN_BYTES;
+        session = session->links[WAITING_FOR_ROOM].next;
     }
 }
 

@@ -354,6 +354,81 @@ Test(queue, when_all_requests_together_take_too_much_nobody_is_read_from_and_the
         cr_assert_not(client_is_paused(others[i]));
 }
 
+/* Clients that wait for room, with a command of so many bytes each; `client` has taken it all. */
+static void wait_for_room(struct client *others[], int count, size_t size)
+{
+    while (!client_is_paused(client))
+        say_large(client, 4000);
+    cr_assert_neq(client_left(client), 0);
+    for (int i = 0; i < count; i++) {
+        others[i] = client_open();
+        say_large(others[i], size);
+        cr_assert_neq(client_left(others[i]), 0);
+    }
+    desk_asked();
+}
+
+Test(queue, who_comes_later_waits_behind_those_who_wait_already)
+{
+    struct client *others[4];
+    wait_for_room(others, 4, 1);
+    desk_applies(0, "+OK\r\n"); /* room for the client's own last one, ... */
+    desk_applies(1, "+OK\r\n"); /* ... and for more than one small one: the first is let go on */
+    cr_assert_eq(client_left(others[0]), 0);
+    cr_assert_neq(client_left(others[1]), 0);
+    struct client *late = client_open();
+    client_says(late, "PING\r\n");
+    client_says(others[0], "PING\r\n");
+    cr_assert(client_is_paused(late));
+    cr_assert(client_is_paused(others[0]));
+    for (size_t i = 2; i < 5; i++) {
+        cr_assert_neq(client_left(others[i - 1]), 0);
+        desk_applies(i, "+OK\r\n");
+        cr_assert_eq(client_left(others[i - 1]), 0);
+    }
+    desk_applies(5, "+OK\r\n");
+    cr_assert_eq(client_left(late), 0);
+    cr_assert_neq(client_left(others[0]), 0);
+}
+
+Test(queue, whoever_finds_the_room_taken_in_its_turn_keeps_its_place)
+{
+    struct client *others[4];
+    wait_for_room(others, 4, 4000);
+    for (int i = 0; i < 50; i++) /* far more than there will be room for */
+        client_says_bytes(client, "SET b 1\r\n", 9);
+    for (int i = 0; i < 40; i++)
+        say_large(others[0], 4000);
+    /* Room for several turns at once, which the client's and the first one's requests take. */
+    size_t most = desk_sessions()->config.flight_bytes_max;
+    desk_sessions()->config.flight_bytes_max = 1;
+    for (size_t i = 0; i < 40; i++)
+        desk_applies(i, "+OK\r\n");
+    desk_sessions()->config.flight_bytes_max = most;
+    desk_applies(40, "+OK\r\n");
+    cr_assert_eq(client_left(client), 0);
+    cr_assert_neq(client_left(others[0]), 0);
+    for (int i = 1; i < 4; i++)
+        cr_assert_neq(client_left(others[i]), 0);
+    desk_applies(41, "+OK\r\n"); /* one at a time: the second and the third are before the first's rest */
+    desk_applies(42, "+OK\r\n");
+    cr_assert_eq(client_left(others[1]), 0);
+    cr_assert_neq(client_left(others[3]), 0);
+    desk_applies(43, "+OK\r\n");
+    desk_applies(44, "+OK\r\n");
+    cr_assert_eq(client_left(others[2]), 0);
+}
+
+Test(queue, a_client_that_goes_with_what_was_held_for_it_leaves_room_for_others)
+{
+    struct client *others[2];
+    desk_status(1, false);
+    wait_for_room(others, 2, 4000);
+    client_close(client);
+    cr_assert_eq(client_left(others[0]), 0);
+    cr_assert_eq(client_left(others[1]), 0);
+}
+
 Test(queue, what_is_on_its_way_for_clients_that_have_gone_counts_until_it_is_answered)
 {
     say_large(client, 4000);

@@ -249,8 +249,9 @@ Test(transaction, exec_is_held_sent_again_and_uncertain_like_any_command)
     cr_assert_str_eq(desk_asked(), "[set a 1]; [set a 1]");
     desk_status(3, true);
     desk_reply(1, OUTCOME_UNCERTAIN, 0, "");
-    cr_assert_str_eq(client_hears(client), OK QUEUED "-UNCERTAIN the way to the leader broke with the command on it: it "
-                                                     "may or may not be executed\r\n");
+    cr_assert_str_eq(client_hears(client),
+                     OK QUEUED "-UNCERTAIN the way to the leader broke with the command on it: it "
+                               "may or may not be executed\r\n");
 }
 
 Test(transaction, an_exec_that_was_held_for_too_long_is_not_executed)
@@ -258,8 +259,7 @@ Test(transaction, an_exec_that_was_held_for_too_long_is_not_executed)
     desk_status(1, false);
     client_says(client, "MULTI\r\nSET a 1\r\nEXEC\r\n");
     desk_pass(DESK_TIMEOUT_US);
-    cr_assert_str_eq(client_hears(client),
-                     OK QUEUED "-CLUSTERDOWN no leader within 3600000 ms; not executed\r\n");
+    cr_assert_str_eq(client_hears(client), OK QUEUED "-CLUSTERDOWN no leader within 3600000 ms; not executed\r\n");
     cr_assert_eq(desk_sessions()->gathered, 0);
 }
 
@@ -286,6 +286,15 @@ Test(transaction, what_has_to_ask_is_asked_before_and_nothing_is_read_until_then
     desk_reply(1, OUTCOME_COUNTED, 2, "");
     cr_assert_str_eq(desk_asked(), "[LITERAL :0, set a 1, LITERAL :2]; set b 1");
     cr_assert_not(client_is_paused(client));
+}
+
+Test(transaction, what_comes_behind_exec_is_not_sent_before_it)
+{
+    client_says(client, "MULTI\r\nINFO server\r\nSET a 1\r\nEXEC\r\nSET b 1\r\n");
+    cr_assert_str_eq(desk_asked(), "STATUS");
+    cr_assert(client_is_paused(client));
+    desk_status(1, true);
+    cr_assert_str_eq(desk_asked(), "[LITERAL , set a 1]; set b 1");
 }
 
 Test(transaction, what_cannot_be_asked_ends_it_unexecuted)

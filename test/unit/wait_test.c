@@ -94,6 +94,15 @@ Test(wait, its_time_begins_with_its_turn)
     cr_assert_str_eq(client_hears(client), "+OK\r\n:0\r\n");
 }
 
+Test(wait, it_has_its_turn_once)
+{
+    client_says(client, "WAIT 1 0\r\n");
+    desk_asked();
+    counts(0, 0);
+    wait_take_turn(client_session(client)->first);
+    cr_assert_str_eq(desk_asked(), "");
+}
+
 Test(wait, without_a_leader_it_waits_for_one)
 {
     desk_status(1, false);
