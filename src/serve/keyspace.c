@@ -13,9 +13,10 @@
 #define PART_SHIFT  50 /* so that the upper bits of a hash number its part */
 #define SIZE_BITS   30
 
-/* What Judy takes for one more entry, as measured at a thousand to ten million of them (make bench TABLES=1). */
-#define JUDY_KEY_BYTES    26
-#define JUDY_EXPIRY_BYTES 26
+/* What Judy takes for one more entry: from 18 to 28 bytes as their number grows and it reshapes itself, seen at a thousand
+ * to ten million hashes, and 26 at evenly spaced times. What all keys take is so told within 10 % for values of 8 bytes,
+ * 3 % for 256. */
+#define JUDY_ENTRY_BYTES 26
 
 #define MALLOC_HEAD_BYTES 8
 #define MALLOC_STEP_BYTES 16
@@ -41,8 +42,8 @@ struct due {
 };
 
 struct keyspace {
-    void *keys;             /* JudyL: hash -> the first struct key of that hash */
-    void *dues[CLOCK_FAR];  /* JudyL each: time -> the first struct key that is due then; by enum clock_kind, less 1 */
+    void *keys;            /* JudyL: hash -> the first struct key of that hash */
+    void *dues[CLOCK_FAR]; /* JudyL each: time -> the first struct key that is due then; by enum clock_kind, less 1 */
     bool has_secret;
     uint8_t secret[KEYSPACE_SECRET_BYTES];
     size_t count, expiring, bytes;
@@ -262,8 +263,8 @@ size_t keyspace_bytes(const struct keyspace *keyspace)
 
 size_t keyspace_bytes_of(size_t key_size, size_t value_size, bool expires)
 {
-    return block_bytes(record_size(key_size, value_size, expires)) + JUDY_KEY_BYTES +
-           (expires ? JUDY_EXPIRY_BYTES : 0);
+    return block_bytes(record_size(key_size, value_size, expires)) + JUDY_ENTRY_BYTES +
+           (expires ? JUDY_ENTRY_BYTES : 0);
 }
 
 uint64_t keyspace_part_version(const struct keyspace *keyspace, size_t part)

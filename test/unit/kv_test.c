@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "check.h"
 #include "serve/kv_request.h"
 
@@ -247,6 +248,34 @@ Test(kv, prepare_lets_pass_what_frees_memory_however_little_there_is)
     proposal.memory_bytes = 2 * LIMIT;
     cr_assert_str_eq(ask(KV_DEL, "a"), ":0\r\n");
     cr_assert_str_eq(ask(KV_FLUSHALL, ""), "+OK\r\n");
+}
+
+static void prepare_many(void *context)
+{
+    struct mailraft_buffer prepared = {0};
+
+    (void)context;
+    for (int i = 0; i < 1000; i++) {
+        buffer_clear(&prepared);
+        cr_assert(machine.prepare(machine.context, &proposal, &prepared));
+    }
+    buffer_fini(&prepared);
+}
+
+Test(kv, prepare_runs_while_entries_are_applied)
+{
+    struct mailraft_error err;
+    struct thread server;
+
+    begin(0);
+    kv_request_ops(&building);
+    add_op(KV_INCR, "a");
+    cr_assert(prepare());
+    cr_assert(thread_start(&server, "server", prepare_many, NULL, &err));
+    for (int i = 0; i < 1000; i++)
+        apply(command.bytes, command.size);
+    thread_join(&server);
+    cr_assert_str_eq(query(KV_GET, "a"), "$4\r\n1000\r\n");
 }
 
 /* ---- Applying ---- */
