@@ -216,15 +216,110 @@ static void put_fact(struct mailraft_buffer *reply, const char *name, const char
     resp_put_text(reply, value);
 }
 
+struct argument {
+    struct text token, name; /* without bytes: none */
+    bool is_optional, is_multiple;
+};
+
+static struct text text_between(const char *from, const char *to)
+{
+    return (struct text){(const uint8_t *)from, (size_t)(to - from)};
+}
+
+/* The next argument of a syntax; returns what stands behind it. */
+static const char *read_argument(const char *at, struct argument *argument)
+{
+    *argument = (struct argument){.is_optional = *at == '['};
+    at += argument->is_optional;
+    const char *end = at + strcspn(at, argument->is_optional ? "]" : " "), *name = at;
+    const char *behind = end + argument->is_optional;
+    if (isupper(*at)) {
+        name = at + strcspn(at, " ]");
+        argument->token = text_between(at, name);
+        name += *name == ' ';
+    }
+    argument->is_multiple = end - name > 3 && memcmp(end - 3, "...", 3) == 0;
+    argument->name = text_between(name, argument->is_multiple ? end - 3 : end);
+    return behind + (*behind == ' ');
+}
+
+/* What kind of thing a name stands for. */
+static const char *type_of(struct text name)
+{
+    static const struct {
+        const char *type, *name;
+    } TYPES[] = {
+        {"key", "key"},
+        {"key", "newkey"},
+        {"key", "source"},
+        {"key", "destination"},
+        {"pattern", "pattern"},
+        {"integer", "seconds"},
+        {"integer", "milliseconds"},
+        {"unix-time", "unix-time-seconds"},
+        {"unix-time", "unix-time-milliseconds"},
+        {"integer", "cursor"},
+        {"integer", "count"},
+        {"integer", "index"},
+        {"integer", "offset"},
+        {"integer", "start"},
+        {"integer", "end"},
+        {"integer", "timeout"},
+    };
+    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++)
+        if (text_is(name, TYPES[i].name))
+            return TYPES[i].type;
+    return "string";
+}
+
+static void put_argument(struct mailraft_buffer *out, const struct argument *argument, bool resp3)
+{
+    bool is_token = argument->name.size == 0;
+    struct text name = is_token ? argument->token : argument->name;
+    bool has_token = argument->token.size > 0, has_flags = argument->is_optional || argument->is_multiple;
+    resp_put_map(out, 2u + has_token + has_flags, resp3);
+    resp_put_text(out, "name");
+    resp_put_bulk(out, name.bytes, name.size);
+    put_fact(out, "type", is_token ? "pure-token" : type_of(name));
+    if (has_token) {
+        resp_put_text(out, "token");
+        resp_put_bulk(out, argument->token.bytes, argument->token.size);
+    }
+    if (!has_flags)
+        return;
+    resp_put_text(out, "flags");
+    resp_put_set(out, 0u + argument->is_optional + argument->is_multiple, resp3);
+    if (argument->is_optional)
+        resp_put_simple(out, "optional");
+    if (argument->is_multiple)
+        resp_put_simple(out, "multiple");
+}
+
+static void put_arguments(struct mailraft_buffer *reply, const char *syntax, bool resp3)
+{
+    struct argument argument;
+    size_t count = 0;
+    for (const char *at = syntax; *at; count++)
+        at = read_argument(at, &argument);
+    resp_put_text(reply, "arguments");
+    resp_put_array(reply, count);
+    for (const char *at = syntax; *at;) {
+        at = read_argument(at, &argument);
+        put_argument(reply, &argument, resp3);
+    }
+}
+
 static void put_docs(struct mailraft_buffer *reply, const struct command *command, bool resp3)
 {
     char name[COMMAND_NAME_MAX];
     resp_put_text(reply, command_full_name(command, name, sizeof name));
-    resp_put_map(reply, command->subcommands ? 5 : 4, resp3);
+    resp_put_map(reply, 4u + (command->syntax != NULL) + (command->subcommands != NULL), resp3);
     put_fact(reply, "summary", command->summary);
     put_fact(reply, "since", command->since);
     put_fact(reply, "group", command->group);
     put_fact(reply, "complexity", command->complexity);
+    if (command->syntax)
+        put_arguments(reply, command->syntax, resp3);
     if (!command->subcommands)
         return;
     resp_put_text(reply, "subcommands");

@@ -43,6 +43,9 @@ struct command {
     const char *container;             /* of a subcommand: its container's name; NULL: it is none */
     /* COMMAND INFO's key specifications: what becomes of the keys; two where the first two keys differ in that. */
     const char *key_flags[2];
+    /* COMMAND DOCS: its arguments, as redis-cli hints at them: "key [EX seconds] [NX] [member...]", tokens in upper
+     * case, those that may come again with dots. NULL: it has none. */
+    const char *syntax;
     const char *tips; /* "request_policy:all_shards nondeterministic_output"; NULL: none */
 };
 

@@ -145,11 +145,40 @@ Test(command_commands, every_fact_of_a_command_is_that_of_redis)
 Test(command_commands, docs_explain_what_is_known)
 {
     check("COMMAND DOCS select nosuch\r\n",
-          "*2\r\n$6\r\nselect\r\n*8\r\n$7\r\nsummary\r\n$43\r\nChooses the database, of which there is one\r\n$5\r\n"
-          "since\r\n$5\r\n1.0.0\r\n$5\r\ngroup\r\n$10\r\nconnection\r\n$10\r\ncomplexity\r\n$4\r\nO(1)\r\n");
+          "*2\r\n$6\r\nselect\r\n*10\r\n$7\r\nsummary\r\n$43\r\nChooses the database, of which there is one\r\n$5\r\n"
+          "since\r\n$5\r\n1.0.0\r\n$5\r\ngroup\r\n$10\r\nconnection\r\n$10\r\ncomplexity\r\n$4\r\nO(1)\r\n"
+          "$9\r\narguments\r\n*1\r\n*4\r\n$4\r\nname\r\n$5\r\nindex\r\n$4\r\ntype\r\n$7\r\ninteger\r\n");
     check("COMMAND DOCS nosuch\r\n", "*0\r\n");
     const char *all = desk_answers("HELLO 3\r\nCOMMAND DOCS\r\n");
-    cr_assert_not_null(strstr(all, "$11\r\nsubcommands\r\n%5\r\n$15\r\nobject|encoding\r\n%4\r\n$7\r\nsummary\r\n"));
+    cr_assert_not_null(strstr(all, "$11\r\nsubcommands\r\n%5\r\n$15\r\nobject|encoding\r\n%5\r\n$7\r\nsummary\r\n"));
+}
+
+Test(command_commands, docs_tell_arguments_with_their_tokens_and_how_often_they_may_come)
+{
+    const char *answer = desk_answers("HELLO 3\r\nCOMMAND DOCS scan del\r\n");
+    cr_assert_not_null(strstr(answer, "*4\r\n%2\r\n$4\r\nname\r\n$6\r\ncursor\r\n$4\r\ntype\r\n$7\r\ninteger\r\n"
+                                      "%4\r\n$4\r\nname\r\n$7\r\npattern\r\n$4\r\ntype\r\n$7\r\npattern\r\n"
+                                      "$5\r\ntoken\r\n$5\r\nMATCH\r\n$5\r\nflags\r\n~1\r\n+optional\r\n"));
+    cr_assert_not_null(strstr(answer, "*1\r\n%3\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n$3\r\nkey\r\n"
+                                      "$5\r\nflags\r\n~1\r\n+multiple\r\n"));
+    answer = desk_answers("COMMAND DOCS flushall mget\r\n");
+    cr_assert_not_null(strstr(answer, "*8\r\n$4\r\nname\r\n$5\r\nASYNC\r\n$4\r\ntype\r\n$10\r\npure-token\r\n"
+                                      "$5\r\ntoken\r\n$5\r\nASYNC\r\n$5\r\nflags\r\n*1\r\n+optional\r\n"));
+}
+
+/* As many as the arity asks for must come. */
+Test(command_commands, the_syntax_of_a_command_suits_its_arity)
+{
+    for (const struct command *each = COMMANDS; each->name; each++) {
+        int required = 1;
+        for (const char *at = each->syntax ? each->syntax : ""; *at; at += strcspn(at, " "), at += *at == ' ')
+            if (*at == '[')
+                at += strcspn(at, "]");
+            else
+                required++;
+        int arity = each->arity < 0 ? -each->arity : each->arity;
+        cr_assert(each->subcommands || required == arity, "%s %s", each->name, each->syntax);
+    }
 }
 
 Test(command_commands, docs_tell_the_group_and_the_first_version_as_redis_does)
