@@ -63,9 +63,10 @@ static void take_out(struct session *session, enum subscription_kind kind, size_
 
 void subscriptions_forget(struct session *session)
 {
-    for (int kind = 0; kind < KINDS; kind++)
-        while (subscriptions_count(session, kind) > 0)
-            take_out(session, kind, 0);
+    while (subscriptions_count(session, SUBSCRIPTION_CHANNEL) > 0)
+        take_out(session, SUBSCRIPTION_CHANNEL, 0);
+    while (subscriptions_count(session, SUBSCRIPTION_PATTERN) > 0)
+        take_out(session, SUBSCRIPTION_PATTERN, 0);
 }
 
 /* ---- The commands ---- */
