@@ -1,6 +1,6 @@
 /* session_state.h - what a session and its sessions are made of: for the files that make them up (session.c, sessions.c,
- * flight.c, transaction.c, wait.c), and for the commands that tell about clients or set what is told (client_commands.c,
- * session_commands.c, info.c).
+ * queue.c, flight.c, transaction.c, wait.c), and for the commands that tell about clients or set what is told
+ * (client_commands.c, session_commands.c, info.c).
  *
  * Threads:   the clients' thread. Ownership: a session's texts are its own (memory_free). */
 #ifndef SERVE_SESSION_STATE_H
