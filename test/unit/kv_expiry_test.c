@@ -1,6 +1,7 @@
 #include "serve/kv_expiry.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buffer.h"
 #include "check.h"
