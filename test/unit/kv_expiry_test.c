@@ -255,6 +255,14 @@ Test(kv_expiry, persist_takes_the_expiry_away)
     assert_answer("ttl a", ":-1");
 }
 
+Test(kv_expiry, a_time_before_1970_is_rounded_down_too)
+{
+    store.time_us = 0;
+    store.wall_offset_us = -3500;
+    assert_answer("pexpire a 1", ":1");
+    assert_answer("pexpiretime a", ":-3");
+}
+
 /* Numbers that no clock shows, but a peer could send. */
 Test(kv_expiry, clocks_at_their_ends_are_endured)
 {

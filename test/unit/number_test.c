@@ -120,11 +120,13 @@ Test(number, floats_are_written_without_zeros_behind)
         {0, "0"},
         {-0.0L, "0"},
         {3, "3"},
+        {42, "42"},
+        {-5, "-5"},
         {100, "100"},
         {-1.5L, "-1.5"},
         {0.1L, "0.1"},
         {1e-17L, "0.00000000000000001"},
-        {-1e-18L, "-0"},
+        {-1e-18L, "0"},
         {1e17L, "100000000000000000"},
         {3.3L + 0.1L, "3.4"},
     };
@@ -132,7 +134,7 @@ Test(number, floats_are_written_without_zeros_behind)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         written[number_write_float(written, cases[i].number)] = '\0';
-        cr_assert_str_eq(written, strcmp(cases[i].text, "-0") == 0 ? "0" : cases[i].text);
+        cr_assert_str_eq(written, cases[i].text);
     }
 }
 
