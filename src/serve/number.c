@@ -27,9 +27,11 @@ static bool read_digits(const uint8_t *digits, size_t size, int64_t *number)
 
 bool number_read(struct text text, int64_t *number)
 {
-    bool minus = text.size > 0 && text.bytes[0] == '-';
     int64_t below;
 
+    if (text.size == 0)
+        return false;
+    bool minus = text.bytes[0] == '-';
     if (!read_digits(text.bytes + minus, text.size - minus, &below))
         return false;
     if (minus ? below == 0 : below == INT64_MIN)
