@@ -248,6 +248,118 @@ Test(service, a_node_that_was_away_serves_what_was_written_meanwhile)
     cluster_free(cluster);
 }
 
+/* ---- What nodes have applied, as they tell it at level trace ---- */
+
+#define TRACE       ",\"log\":{\"level\":\"trace\"}"
+#define APPLIED_MAX 100000
+
+struct applied {
+    unsigned long long term, checksum; /* zeros: nothing is known */
+};
+
+/* Compares what a node tells with what is known, and adds to it. Returns the last index. */
+static unsigned long long compare_applied(struct cluster *cluster, int id, struct applied *known)
+{
+    static const char EVENT[] = " Applied index=";
+    unsigned long long index = 0;
+    const char *at = cluster_node(cluster, id)->process.printed[0].text;
+    for (; (at = strstr(at, EVENT)) != NULL && strchr(at, '\n') != NULL; at++) {
+        struct applied applied;
+        cr_assert_eq(
+            sscanf(at, " Applied index=%llu term=%llu checksum=%llx", &index, &applied.term, &applied.checksum), 3);
+        cr_assert_lt(index, APPLIED_MAX);
+        if (known[index].term == 0)
+            known[index] = applied;
+        cr_assert(known[index].term == applied.term && known[index].checksum == applied.checksum,
+                  "node %d has applied another entry %llu", id, index);
+    }
+    return index;
+}
+
+Test(service, all_nodes_apply_the_same_entries_whoever_dies)
+{
+    static struct applied known[APPLIED_MAX];
+    struct cluster *cluster = serving_start(3, STEADY TRACE);
+    struct load *load = load_start(cluster, 6);
+    for (int id = 1; id <= 3; id++) {
+        load_await(load, 20);
+        cluster_kill(cluster, id);
+        load_await(load, 20);
+        restart(cluster, id);
+    }
+    int leader = cluster_settle(cluster);
+    load_end(load, leader);
+    unsigned long long last = compare_applied(cluster, leader, known);
+    for (int id = 1; id <= 3; id++) {
+        char event[40];
+        snprintf(event, sizeof(event), " Applied index=%llu ", last);
+        cluster_expect(cluster, id, event);
+        cr_assert_geq(compare_applied(cluster, id, known), last);
+    }
+    cluster_free(cluster);
+}
+
+/* ---- Without a leader ---- */
+
+Test(service, without_a_leader_a_command_waits_and_then_is_certainly_not_executed)
+{
+    struct cluster *cluster = serving_new(3, "\"client_timeout_ms\":500," STEADY);
+    cluster_start_node(cluster, 1, NULL);
+    cluster_expect(cluster, 1, " Clients connect to ");
+    redisContext *context = serving_connect(cluster, 1);
+    assert_answer(context, "PONG", "PING");
+    cr_assert(is_clusterdown(serving_ask(context, "SET a 1")));
+    cr_assert(is_clusterdown(serving_ask(context, "GET a")));
+    cluster_start_node(cluster, 2, NULL);
+    cluster_settle(cluster);
+    assert_answer(context, "nil", "GET a");
+    redisFree(context);
+    cluster_free(cluster);
+}
+
+Test(service, a_command_that_waits_is_executed_when_there_is_a_leader)
+{
+    struct cluster *cluster = serving_new(3, "\"client_timeout_ms\":3600000," STEADY);
+    cluster_start_node(cluster, 1, NULL);
+    cluster_expect(cluster, 1, " Clients connect to ");
+    redisContext *context = serving_connect(cluster, 1);
+    redisAppendCommand(context, "SET a 1");
+    redisAppendCommand(context, "INCR a");
+    redisAppendCommand(context, "GET a");
+    redisAppendCommand(context, "PING");
+    serving_flush(context);
+    cluster_start_node(cluster, 2, NULL);
+    cr_assert_str_eq(serving_take(context), "OK");
+    cr_assert_str_eq(serving_take(context), "2");
+    cr_assert_str_eq(serving_take(context), "\"2\"");
+    cr_assert_str_eq(serving_take(context), "PONG");
+    redisFree(context);
+    cluster_free(cluster);
+}
+
+Test(service, wait_counts_the_nodes_that_have_it_on_disk)
+{
+    struct cluster *cluster = serving_start(3, STEADY);
+    int leader = cluster_settle(cluster);
+    int other = a_follower(cluster);
+    for (int id = 1; id <= 3; id++) {
+        redisContext *context = serving_connect(cluster, id);
+        assert_answer(context, "OK", "SET a %d", id);
+        assert_answer(context, "2", "WAIT 2 0");
+        redisFree(context);
+    }
+    cluster_kill(cluster, other);
+    redisContext *context = serving_connect(cluster, leader);
+    assert_answer(context, "OK", "SET a 4");
+    assert_answer(context, "1", "WAIT 2 100");
+    redisAppendCommand(context, "WAIT 2 0");
+    serving_flush(context);
+    cluster_start_node(cluster, other, NULL);
+    cr_assert_str_eq(serving_take(context), "2");
+    redisFree(context);
+    cluster_free(cluster);
+}
+
 /* ---- Pauses and cuts ---- */
 
 Test(service, a_leader_that_was_paused_answers_no_success_for_what_a_newer_one_has_overwritten)
@@ -379,6 +491,34 @@ Test(service, a_node_that_stops_answers_what_it_has_done)
     stop_amid_commands(cluster, cluster_settle(cluster), SIGTERM);
     stop_amid_commands(cluster, a_follower(cluster), SIGINT);
     stop_amid_commands(cluster, cluster_settle(cluster), SIGINT);
+    cluster_free(cluster);
+}
+
+/* What is held for want of a leader was not executed; what only the leader's own disk has may be, one day. */
+Test(service, a_node_that_stops_without_a_majority_says_what_is_known_of_each_command)
+{
+    struct cluster *cluster = serving_start(3, "\"client_timeout_ms\":3600000," STEADY);
+    int leader = cluster_settle(cluster);
+    for (int id = 1; id <= 3; id++)
+        if (id != leader)
+            cluster_kill(cluster, id);
+    redisContext *writer = serving_connect(cluster, leader);
+    redisContext *reader = serving_connect(cluster, leader);
+    redisAppendCommand(writer, "SET a 1");
+    serving_flush(writer);
+    cluster_expect(cluster, leader, "STATE: LEADER -> ");
+    redisAppendCommand(reader, "GET a");
+    redisAppendCommand(reader, "SET b 1");
+    redisAppendCommand(reader, "PING");
+    serving_flush(reader);
+    process_signal(&cluster_node(cluster, leader)->process, SIGTERM);
+    const char *answer = serving_take(writer);
+    cr_assert(is_uncertain(answer) || is_clusterdown(answer), "%s", answer);
+    cr_assert_eq(take_until_end(writer).done, 0);
+    cr_assert_leq(take_until_end(reader).done, 1);
+    cr_assert_eq(cluster_await_end(cluster, leader), 0);
+    redisFree(writer);
+    redisFree(reader);
     cluster_free(cluster);
 }
 
