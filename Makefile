@@ -61,7 +61,7 @@ TESTS    := $(B)/unit $(B)/unit_sim $(B)/cluster $(B)/counterd
 RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev libjson-c-dev libprotobuf-c-dev \
                  protobuf-c-compiler libxxhash-dev libsodium-dev libjudy-dev util-linux
 TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools python3-redis nodejs npm
-BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev
+BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev redis-tools etcd-server nghttp2-client
 
 # make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace.
 SEEDS      ?= 1000
@@ -172,8 +172,11 @@ bench:
 	@$(MAKE_ALL) $(JOBS) $(B)/tables
 	$(B)/tables $(if $(QUICK),--quick)
 else
-bench: programs $(B)/bench $(B)/proposerd
-	$(B)/bench $(if $(QUICK),--quick) $(if $(LOG),--log) $(if $(RESP),--resp) $(B)/mailraftd $(B)/proposerd $(B)
+bench:
+	@bin/install-packages $(BENCH_PACKAGES)
+	@$(MAKE_ALL) $(JOBS) programs $(B)/bench $(B)/proposerd
+	$(B)/bench $(if $(QUICK),--quick) $(if $(LOG),--log) $(if $(RESP),--resp) $(if $(SERVICE),--service) \
+	    $(B)/mailraftd $(B)/proposerd $(B)
 endif
 
 $(B)/generated/raft_message.pb-c.c: src/mail/raft_message.proto
@@ -216,7 +219,8 @@ help:
 	@echo 'make sim SEED=s           simulates one, and prints its trace'
 	@echo 'make fuzz                 bytes that clang'"'"'s fuzzer thinks of, for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone, RESP=1 for'
-	@echo '                          the reading of requests, TABLES=1 for what could hold the data'
+	@echo '                          the reading of requests, SERVICE=1 for what clients get, beside redis-server and'
+	@echo '                          etcd, TABLES=1 for what could hold the data'
 	@echo 'make install PREFIX=dir   mailraftd and mailraft-cluster (PREFIX=$(PREFIX) unless given; DESTDIR too)'
 	@echo 'make clean                removes all that was built'
 	@echo

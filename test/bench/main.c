@@ -9,10 +9,11 @@
 #include "log_figures.h"
 #include "machine.h"
 #include "resp_speed.h"
+#include "service_figures.h"
 #include "start.h"
 
 static const char USAGE[] =
-    "usage: bench [--quick] [--log] [--resp] MAILRAFTD PROPOSERD FOLDER\n"
+    "usage: bench [--quick] [--log] [--resp] [--service] MAILRAFTD PROPOSERD FOLDER\n"
     "\n"
     "Measures the program MAILRAFTD: failover, an idle cluster's cost, the start; and with PROPOSERD, which is the "
     "same\n"
@@ -21,7 +22,8 @@ static const char USAGE[] =
     "\n"
     "  --quick   a tenth of the failovers, and less of the rest: to see that it works, not for the README\n"
     "  --log     only the figures of the replicated log\n"
-    "  --resp    only how fast requests are read\n";
+    "  --resp    only how fast requests are read\n"
+    "  --service only the service that clients get, beside redis-server and etcd\n";
 
 /* One row of the table. */
 struct row {
@@ -32,24 +34,25 @@ struct row {
 };
 
 static const struct row ROWS[] = {
-    {{"default-hint", 150, 300, 50, true}, false, 100, 0, 0},
-    {{"default-hint-flowing", 150, 300, 50, true}, true, 100, 0, 0},
-    {{"default", 150, 300, 50, false}, false, 100, 0, 0},
-    {{"12-24", 12, 24, 6, false}, false, 1000, 35, 152},
-    {{"150-200", 150, 200, 75, false}, false, 1000, 0, 513},
-    {{"12-24-hint", 12, 24, 6, true}, false, 100, 35, 152},
-    {{"150-200-hint", 150, 200, 75, true}, false, 100, 0, 513},
+    {{"default-hint", 150, 300, 50, true, false}, false, 100, 0, 0},
+    {{"default-hint-flowing", 150, 300, 50, true, false}, true, 100, 0, 0},
+    {{"default", 150, 300, 50, false, false}, false, 100, 0, 0},
+    {{"12-24", 12, 24, 6, false, false}, false, 1000, 35, 152},
+    {{"150-200", 150, 200, 75, false, false}, false, 1000, 0, 513},
+    {{"12-24-hint", 12, 24, 6, true, false}, false, 100, 35, 152},
+    {{"150-200-hint", 150, 200, 75, true, false}, false, 100, 0, 513},
 };
 #define ROW_COUNT (int)(sizeof ROWS / sizeof ROWS[0])
 
 struct bench {
-    bool quick, log_only, resp_only;
+    bool quick, log_only, resp_only, service_only;
     struct workplace workplace;
     struct figures sync_ms, start_ms;
     struct failover failovers[ROW_COUNT];
     struct idle idle[2];
     struct log_figures log;
     struct resp_speeds resp;
+    struct service_figures service;
 };
 
 /* ---- Measuring ---- */
@@ -178,6 +181,8 @@ static bool read_option(struct bench *bench, const char *argument)
         return bench->log_only = true;
     if (strcmp(argument, "--resp") == 0)
         return bench->resp_only = true;
+    if (strcmp(argument, "--service") == 0)
+        return bench->service_only = true;
     return false;
 }
 
@@ -203,6 +208,12 @@ static void requests(struct bench *bench)
     resp_speeds_print(&bench->resp);
 }
 
+static void service(struct bench *bench)
+{
+    service_figures_measure(&bench->service, bench->quick, &bench->workplace);
+    service_figures_print(&bench->service);
+}
+
 int main(int count, char **arguments)
 {
     static struct bench bench; /* too large for a small stack */
@@ -215,13 +226,15 @@ int main(int count, char **arguments)
     }
     workplace_make(&bench.workplace, arguments[at + 2], arguments[at], arguments[at + 1]);
     machine_sample_syncs(&bench.sync_ms, 100, &bench.workplace);
-    bool all = !bench.log_only && !bench.resp_only;
+    bool all = !bench.log_only && !bench.resp_only && !bench.service_only;
     if (all)
         elections(&bench);
     if (all || bench.log_only)
         replicated_log(&bench);
     if (all || bench.resp_only)
         requests(&bench);
+    if (all || bench.service_only)
+        service(&bench);
     print_machine(&bench);
     return 0;
 }

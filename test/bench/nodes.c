@@ -1,6 +1,5 @@
 #include "nodes.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,18 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/random.h"
 
 #define STAMP_LENGTH 27 /* 2026-11-23T06:31:12.345678Z */
 
-const struct settings DEFAULT_SETTINGS = {"default", 150, 300, 50, true};
+const struct settings DEFAULT_SETTINGS = {"default", 150, 300, 50, true, false};
 
 /* ---- Ending: by an error or a signal, too ---- */
 
@@ -54,25 +51,14 @@ static void prepare_end(struct nodes *nodes)
 
 /* ---- Setting up ---- */
 
-/* Bound without SO_REUSEADDR, so that nobody else can hold it; with it afterwards, so that the node can listen. */
-static void hold_port(struct member *member)
+/* Clients' addresses only where clients are to come: without one, a node serves nobody. */
+static void write_member(FILE *file, const struct nodes *nodes, const struct settings *settings, int id)
 {
-    for (int tries = 0; tries < 1000; tries++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        int port = (int)random_between(10000, 30000);
-        struct sockaddr_in address = {
-            .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        if (fd < 0)
-            bench_die("Couldn't open a socket: %s", strerror(errno));
-        if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-            member->port_holder = fd;
-            member->port = port;
-            return;
-        }
-        close(fd);
-    }
-    bench_die("Couldn't find a free port between 10000 and 30000");
+    const struct member *member = &nodes->members[id - 1];
+    fprintf(file, "%s{\"id\": %d, \"peer\": \"127.0.0.1:%d\"", id > 1 ? ", " : "", id, member->port.number);
+    if (settings->serves_clients)
+        fprintf(file, ", \"client\": \"127.0.0.1:%d\"", member->client_port.number);
+    fprintf(file, "}");
 }
 
 static void write_config(const struct nodes *nodes, const struct settings *settings)
@@ -83,8 +69,8 @@ static void write_config(const struct nodes *nodes, const struct settings *setti
     if (file == NULL)
         bench_die("Couldn't write %s: %s", path, strerror(errno));
     fprintf(file, "{\"data_dir\": \"{id}\", \"cluster\": {\"name\": \"bench\", \"members\": [");
-    for (int i = 0; i < nodes->count; i++)
-        fprintf(file, "%s{\"id\": %d, \"peer\": \"127.0.0.1:%d\"}", i > 0 ? ", " : "", i + 1, nodes->members[i].port);
+    for (int id = 1; id <= nodes->count; id++)
+        write_member(file, nodes, settings, id);
     fprintf(file, "]}, \"election_timeout_ms\": {\"min\": %d, \"max\": %d}, \"heartbeat_ms\": %d, ",
             settings->timeout_min_ms, settings->timeout_max_ms, settings->heartbeat_ms);
     fprintf(file, "\"fast_failover\": %s}\n", settings->fast_failover ? "true" : "false");
@@ -102,7 +88,8 @@ void nodes_open(struct nodes *nodes, const struct workplace *workplace, const st
     folder_make(nodes->folder);
     for (int i = 0; i < count; i++) {
         nodes->members[i].input = nodes->members[i].output = -1;
-        hold_port(&nodes->members[i]);
+        port_hold(&nodes->members[i].port);
+        port_hold(&nodes->members[i].client_port);
     }
     write_config(nodes, settings);
 }
@@ -115,7 +102,8 @@ void nodes_close(struct nodes *nodes)
             nodes_kill(nodes, i + 1);
             nodes_reap(nodes, i + 1);
         }
-        close(nodes->members[i].port_holder);
+        port_release(&nodes->members[i].port);
+        port_release(&nodes->members[i].client_port);
     }
     folder_remove(nodes->folder);
     memory_free(nodes->record);
@@ -152,8 +140,11 @@ void nodes_start(struct nodes *nodes, int id)
         become_node(nodes, id, parent, input[0], ends[1]);
     close(input[0]);
     close(ends[1]);
-    *member = (struct member){
-        .pid = pid, .input = input[1], .output = ends[0], .port_holder = member->port_holder, .port = member->port};
+    *member = (struct member){.pid = pid,
+                              .input = input[1],
+                              .output = ends[0],
+                              .port = member->port,
+                              .client_port = member->client_port};
 }
 
 void nodes_start_all(struct nodes *nodes)

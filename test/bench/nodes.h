@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "bench.h"
+#include "port.h"
 
 #define NODES_MAX     5
 #define NODES_WAIT_US 30000000 /* nothing here takes longer, unless it never comes */
@@ -22,6 +23,7 @@ struct settings {
     const char *name; /* for the names of files */
     int timeout_min_ms, timeout_max_ms, heartbeat_ms;
     bool fast_failover;
+    bool serves_clients;
 };
 extern const struct settings DEFAULT_SETTINGS;
 
@@ -29,8 +31,7 @@ struct member {
     pid_t pid;       /* 0: does not run */
     int input;       /* the writing end of its stdin; -1: closed */
     int output;      /* the reading end of its stdout; -1: closed */
-    int port_holder; /* keeps the port from others while the node is down */
-    int port;
+    struct port port, client_port;
     char text[8192]; /* the beginning of a line whose end has not come */
     size_t text_size;
     bool ending; /* it was killed: its end is no surprise */
