@@ -292,6 +292,54 @@ Test(connections, where_all_hold_too_much_only_the_one_that_waits_longest_is_rea
     cr_assert_eq(sessions[2]->lines, 2);
 }
 
+Test(connections, where_all_hold_too_much_requests_come_whole_one_after_the_other)
+{
+    for (int i = 0; i < 3; i++) {
+        come();
+        say_much(i, 60 * KIB);
+        run_all();
+    }
+    connections.config.input_bytes_max = 100 * KIB;
+    for (int i = 2; i > 0; i--) {
+        say_text(i, "\n");
+        run_all();
+        cr_assert_eq(sessions[i]->lines, 0);
+    }
+    say_text(0, "\n");
+    run_all();
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(sessions[i]->lines, 1);
+}
+
+Test(connections, where_there_is_room_again_nobody_waits_for_one_that_is_silent)
+{
+    for (int i = 0; i < 3; i++) {
+        come();
+        say_much(i, 60 * KIB);
+        run_all();
+    }
+    connections.config.input_bytes_max = 130 * KIB;
+    say_text(2, "\n");
+    run_all();
+    cr_assert_eq(sessions[2]->lines, 0);
+    say_text(0, "\n");
+    run_all();
+    cr_assert_eq(sessions[1]->lines, 0);
+    cr_assert_eq(sessions[2]->lines, 1);
+}
+
+Test(connections, where_all_hold_too_much_little_is_read_of_a_new_one)
+{
+    come();
+    say_much(0, 60 * KIB);
+    run_all();
+    connections.config.input_bytes_max = 50 * KIB;
+    come();
+    say_much(1, 20 * KIB);
+    run_all();
+    cr_assert_eq(sessions[1]->held, (size_t)4 * KIB);
+}
+
 Test(connections, where_all_hold_too_much_a_request_that_does_not_come_whole_is_closed)
 {
     connections.config.input_bytes_max = 100 * KIB;
