@@ -41,7 +41,8 @@ static char
 static char first_peer[100], first_local[100];
 static int64_t due_us;
 
-static atomic_int dues, closes;
+static atomic_int dues, closes, gathers;
+static int letters, letters_then; /* that have come, and those before the stop */
 
 static void note(char event)
 {
@@ -130,6 +131,7 @@ static void on_letter(void *context, struct letter *letter)
 {
     cr_assert_eq(context, &config);
     note('L');
+    letters++;
     for (int i = 0; i < SESSIONS_MAX; i++)
         if (sessions[i] != NULL && letter->number == ORDER_SEND_TO_ALL)
             connection_send(sessions[i]->connection, "letter\n", 7);
@@ -144,6 +146,7 @@ static void on_gathered(void *context)
 {
     cr_assert_eq(context, &config);
     note('G');
+    gathers++;
 }
 
 static int64_t deadline_us(void *context)
@@ -164,6 +167,7 @@ static void on_stopping(void *context)
 {
     cr_assert_eq(context, &config);
     note('S');
+    letters_then = letters;
     for (int i = 0; i < SESSIONS_MAX; i++)
         if (sessions[i] != NULL)
             connection_send(sessions[i]->connection, "stopping\n", 9);
@@ -539,7 +543,7 @@ Test(clients, accepting_goes_on_when_there_are_descriptors_again)
 {
     struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
     struct sockaddr_in address = loopback(config.listen.port);
-    int taken[100], count = 0, fd, other;
+    int taken[100], count = 0, gathers_then, fd, other;
 
     start();
     other = client();
@@ -550,6 +554,9 @@ Test(clients, accepting_goes_on_when_there_are_descriptors_again)
         count++;
     cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     await_logged("Clients have to wait: Couldn't accept a connection: Too many open files level=warn");
+    gathers_then = gathers;
+    poll(NULL, 0, 30);
+    cr_assert_leq(gathers - gathers_then, 100, "it spins");
     ask(other);
     while (count > 0)
         close(taken[--count]);
@@ -604,6 +611,17 @@ Test(clients, a_stop_handles_letters_says_the_last_word_and_sends_all)
     cr_assert_eq(closes, 1);
     free(heard);
     close(fd);
+}
+
+Test(clients, a_stop_comes_behind_all_letters_that_were_put_before_it)
+{
+    enum { LETTERS = 20000 };
+
+    start();
+    for (int i = 0; i < LETTERS; i++)
+        put_order(ORDER_NOTHING);
+    stop();
+    cr_assert_eq(letters_then, LETTERS);
 }
 
 Test(clients, a_stop_does_not_wait_for_a_client_that_does_not_read)

@@ -573,9 +573,11 @@ Test(connections, one_more_than_may_be_is_told_so)
     for (int i = 0; i < CLIENTS_MAX; i++)
         come();
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    plain_write(pair[1], "one\n", 4);
     connections_add(&connections, pair[0], &peer);
     cr_assert_eq(connections.count, (size_t)CLIENTS_MAX);
-    cr_assert_eq(plain_read(pair[1], text, sizeof text - 1), 36u);
+    cr_assert_eq(plain_read(pair[1], text, 36), 36u);
+    cr_assert_eq(recv(pair[1], text + 36, 1, 0), 0); /* and no reset */
     cr_assert_str_eq(text, "-ERR max number of clients reached\r\n");
     close(pair[1]);
     assert_logged("Refused client 127.0.0.1:50009: there are 4, as many as may be (max_clients)\n");
