@@ -125,7 +125,7 @@ static const char *const TEMPLATES[] = {
 
 static const char *const OPTIONS[] = {
     "NX", "XX", "GET", "EX", "PX", "EXAT", "PXAT", "KEEPTTL", "PERSIST", "GT", "LT", "CH", "REPLACE", "DB", "MATCH",
-    "COUNT", "TYPE", "ASYNC", "SYNC", "", "NXX", "N", "HELP",
+    "COUNT", "TYPE", "ASYNC", "SYNC", "", "NXX", "N",
 };
 
 static const char *const SET_OPTIONS[] = {"NX", "XX", "GET", "KEEPTTL", "PERSIST", "NX"};
@@ -231,7 +231,7 @@ static size_t draw_case(const char *word, uint8_t *bytes)
     return size;
 }
 
-/* Redis does not look behind a zero byte. */
+/* Redis does not look behind a zero byte of an option (of a subcommand it does, or not, by chance). */
 static size_t draw_option(const char *word, uint8_t *bytes)
 {
     size_t size = draw_case(word, bytes);
