@@ -6,8 +6,8 @@
 
 /* What the owner waits for is often on its way: so it lets others run a few times before it sleeps. That spares two
  * thread changes through the kernel's sleep and wake-up; where others keep the processor for longer, it sleeps at once.
- * Where mail has come soon of late, it goes on for twice as long as that took: waking a thread on another core takes
- * some 30 us, and a core that sleeps is slower to hear of its disk, too. */
+ * Where mail has come soon of late, it goes on for twice as long as that took: whoever puts it may have to be woken on
+ * another core first, which takes some 30 us. */
 #define PASSES_MAX      15
 #define PASSES_US_MAX   50
 #define SOON_US         50  /* mail that usually takes less comes soon */
