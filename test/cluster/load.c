@@ -12,7 +12,7 @@
 
 #define CLIENTS_MAX 256
 
-enum outcome { DONE, NOT_DONE, UNKNOWN };
+enum outcome { DONE, NOT_DONE, UNKNOWN, BROKEN };
 
 struct client {
     struct load *load;
@@ -22,8 +22,10 @@ struct client {
     long set;              /* keys that it has tried to set: 1 to so many */
     uint8_t *outcomes;     /* by key: what it was told (enum outcome) */
     size_t room;
-    atomic_long added; /* acknowledged */
-    long uncertain;
+    atomic_long added;  /* additions that were acknowledged */
+    long count;         /* its counter, as the last of them told it */
+    long uncertain;     /* of those since, that may have been done */
+    long late;          /* additions that may be done yet: their connection broke */
     atomic_bool failed; /* it ends then */
     char failure[300];  /* what was wrong; for after its end */
 };
@@ -65,29 +67,26 @@ static void fail(struct client *client, const char *command, const char *answer)
     atomic_store(&client->failed, true);
 }
 
-/* expected: NULL, any integer; what nobody knows breaks no connection, unless the connection itself has. */
-static enum outcome client_ask(struct client *client, const char *command, const char *expected)
+/* What became of an answer that is an error or none; DONE: it is another one. */
+static enum outcome outcome_of(struct client *client, const redisReply *reply)
 {
-    char answer[200];
-    redisReply *reply = redisCommand(client->context, command);
+    char error[200];
     if (reply == NULL) {
         client_disconnect(client);
-        return UNKNOWN;
+        return BROKEN;
     }
-    if (reply->type == REDIS_REPLY_INTEGER)
-        snprintf(answer, sizeof(answer), "%lld", reply->integer);
-    else
-        snprintf(answer, sizeof(answer), "%s%s", reply->type == REDIS_REPLY_ERROR ? "-" : "",
-                 reply->str != NULL ? reply->str : "nil");
-    int type = reply->type;
+    snprintf(error, sizeof(error), "-%s", reply->type == REDIS_REPLY_ERROR ? reply->str : "");
+    return is_uncertain(error) ? UNKNOWN : is_clusterdown(error) ? NOT_DONE : DONE;
+}
+
+static enum outcome client_ask(struct client *client, const char *command, const char *expected)
+{
+    redisReply *reply = redisCommand(client->context, command);
+    enum outcome outcome = outcome_of(client, reply);
+    if (outcome == DONE && (reply->str == NULL || strcmp(reply->str, expected) != 0))
+        fail(client, command, reply->str != NULL ? reply->str : "something else");
     freeReplyObject(reply);
-    if (is_uncertain(answer))
-        return UNKNOWN;
-    if (is_clusterdown(answer))
-        return NOT_DONE;
-    if (expected == NULL ? type != REDIS_REPLY_INTEGER : strcmp(answer, expected) != 0)
-        fail(client, command, answer);
-    return DONE;
+    return outcome;
 }
 
 static void client_set(struct client *client)
@@ -112,20 +111,35 @@ static void client_read_back(struct client *client)
     client_ask(client, command, value);
 }
 
+/* A counter that nobody else adds to tells how many of its earlier additions were done: those of which nobody knew, and
+ * that were decided before this one, and those that a node which has died had sent on. */
+static void check_count(struct client *client, long count)
+{
+    char text[100];
+    long unexpected = count - (client->count + 1);
+    long late = unexpected > client->uncertain ? unexpected - client->uncertain : 0;
+    snprintf(text, sizeof(text), "%ld after %ld, %ld uncertain, %ld late", count, client->count, client->uncertain,
+             client->late);
+    if (unexpected < 0 || late > client->late)
+        fail(client, "INCR", text);
+    client->count = count;
+    client->uncertain = 0;
+    client->late -= late;
+}
+
 static void client_add(struct client *client)
 {
     if (client->context == NULL)
         return;
-    switch (client_ask(client, "INCR load:count", NULL)) {
-    case DONE:
+    redisReply *reply = redisCommand(client->context, "INCR load:%d:count", client->number);
+    enum outcome outcome = outcome_of(client, reply);
+    client->uncertain += outcome == UNKNOWN;
+    client->late += outcome == BROKEN;
+    if (outcome == DONE) {
+        check_count(client, (long)reply->integer);
         atomic_fetch_add(&client->added, 1);
-        break;
-    case UNKNOWN:
-        client->uncertain++;
-        break;
-    case NOT_DONE:
-        break;
     }
+    freeReplyObject(reply);
 }
 
 static void *client_run(void *context)
@@ -201,25 +215,28 @@ static void check_keys(const struct client *client, redisContext *context)
     }
 }
 
+static void check_counter(const struct client *client, int id)
+{
+    char key[40];
+    snprintf(key, sizeof(key), "load:%d:count", client->number);
+    long count = serving_number(client->load->cluster, id, key);
+    cr_assert(count >= client->count && count <= client->count + client->uncertain + client->late,
+              "client %d finds %ld; it was told %ld, %ld are uncertain, %ld late", client->number, count, client->count,
+              client->uncertain, client->late);
+}
+
 void load_end(struct load *load, int id)
 {
-    long added = 0;
-    long uncertain = 0;
     atomic_store(&load->ending, true);
     for (int i = 0; i < load->count; i++)
         pthread_join(load->clients[i].thread, NULL);
     redisContext *context = serving_connect(load->cluster, id);
     for (int i = 0; i < load->count; i++) {
-        struct client *client = &load->clients[i];
-        cr_assert_str_empty(client->failure);
-        check_keys(client, context);
-        added += atomic_load(&client->added);
-        uncertain += client->uncertain;
-        free(client->outcomes);
+        cr_assert_str_empty(load->clients[i].failure);
+        check_keys(&load->clients[i], context);
+        check_counter(&load->clients[i], id);
+        free(load->clients[i].outcomes);
     }
-    long count = serving_number(load->cluster, id, "load:count");
-    cr_assert(count >= added && count <= added + uncertain, "counted %ld; acknowledged %ld, uncertain %ld", count,
-              added, uncertain);
     redisFree(context);
     free(load);
 }
