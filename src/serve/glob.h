@@ -4,8 +4,8 @@
  *     \c      c itself, within [] too
  *
  * A [ that is never closed ends with the pattern. Ranges compare bytes as signed, in either direction. A string without
- * bytes is matched by the pattern without bytes alone, not by "*". Behind the thousandth star that has something behind it
- * nothing matches.
+ * bytes is matched by the pattern without bytes alone, not by "*". A pattern of more than a thousand stars that have
+ * something behind them matches nothing.
  *
  * Time:      at most the product of both sizes: what stands between two stars is looked for once, from left to right,
  *            and where it is found first is never taken back. */

@@ -1,4 +1,4 @@
-/* kv_call.h - what operations (kv_ops.h) ask of the arguments that they were called with, and of the room that there is.
+/* kv_call.h - what operations (kv_ops.h) ask of the arguments that they were called with, and of the room there is.
  * Where the answer is no, Redis's error has been put. */
 #ifndef SERVE_KV_CALL_H
 #define SERVE_KV_CALL_H

@@ -135,7 +135,7 @@ void kv_scan(struct kv_call *call)
 
 /* ---- RANDOMKEY ---- */
 
-/* Keys from a place on, of which one is taken: the first one alone would be the likelier, the wider the gap before it. */
+/* Keys from a place on, of which one is taken: the first alone would be the likelier, the wider the gap before it. */
 struct sample {
     const struct key *keys[16];
     size_t count;
