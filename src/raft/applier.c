@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "base/thread.h"
 
+#define GATHER_BYTES (64 * 1024) /* of answers that leave together; a larger one leaves at once */
+
 struct applier {
     const struct mailraft_machine *machine; /* NULL: none */
     struct pile *pile;
@@ -20,14 +22,14 @@ struct applier {
     bool ends; /* it was told to */
     struct mailraft_standing standing;
     struct mailraft_entry *entries; /* the batch as the machine sees it; room for `room` */
-    struct mailraft_buffer *replies;
     size_t room;
-    struct mailraft_buffer answer; /* to a query */
+    struct mailraft_buffer answer; /* that is being put together */
     struct sack {                  /* what leaves for one pile together */
         struct pile *pile;
         struct letter_list letters;
     } *sacks;
     size_t sack_count;
+    size_t gathered_bytes; /* of all that is in them */
 };
 
 static struct letter *reply_new(const struct proposer *proposer, enum outcome outcome, raft_index index,
@@ -71,18 +73,23 @@ static void send(struct applier *applier, struct pile *pile, struct letter *lett
     letter_list_add(sack_for(applier, pile), letter);
 }
 
-static void send_reply(struct applier *applier, const struct proposer *proposer, enum outcome outcome, raft_index index,
-                       struct mailraft_buffer *bytes)
-{
-    if (proposer->pile != NULL)
-        send(applier, proposer->pile, reply_new(proposer, outcome, index, NO_ONE, bytes));
-}
-
 /* Many replies are one wake-up. */
 static void send_off(struct applier *applier)
 {
     for (size_t i = 0; i < applier->sack_count; i++)
         pile_put_all(applier->sacks[i].pile, LANE_INNER, &applier->sacks[i].letters);
+    applier->gathered_bytes = 0;
+}
+
+/* Takes the answer that was put together. */
+static void send_reply(struct applier *applier, const struct proposer *proposer, enum outcome outcome, raft_index index)
+{
+    applier->gathered_bytes += sizeof(struct letter) + applier->answer.size;
+    if (proposer->pile != NULL)
+        send(applier, proposer->pile, reply_new(proposer, outcome, index, NO_ONE, &applier->answer));
+    buffer_clear(&applier->answer);
+    if (applier->gathered_bytes >= GATHER_BYTES)
+        send_off(applier);
 }
 
 /* ---- One batch ---- */
@@ -92,7 +99,6 @@ static void make_room(struct applier *applier, size_t count)
     if (count <= applier->room)
         return;
     applier->entries = memory_resize(applier->entries, count * sizeof *applier->entries);
-    applier->replies = memory_resize(applier->replies, count * sizeof *applier->replies);
     applier->room = count;
 }
 
@@ -112,20 +118,30 @@ static void show(struct applier *applier, const struct entry *entry, struct mail
                   (unsigned long long)entry->term, (unsigned long long)entry_checksum(entry));
 }
 
+static void run(struct applier *applier, size_t from, size_t to)
+{
+    const struct mailraft_machine *machine = applier->machine;
+    if (machine != NULL && from < to)
+        machine->apply(machine->context, applier->entries + from, to - from, &applier->standing);
+}
+
+/* Up to the next entry that somebody waits for at a time: so the answers of a whole batch, which may be large, need not
+ * be there together. */
 static void apply(struct applier *applier, struct letter *letter)
 {
     const struct batch *batch = letter->entries;
+    size_t done = 0;
     make_room(applier, batch->count);
     for (size_t i = 0; i < batch->count; i++)
         show(applier, batch->list[i], &applier->entries[i]);
     for (size_t i = 0; i < letter->wait_count; i++) {
-        applier->replies[i] = (struct mailraft_buffer){.bytes = NULL};
-        applier->entries[letter->waits[i].index - batch->list[0]->index].reply = &applier->replies[i];
+        size_t place = letter->waits[i].index - batch->list[0]->index;
+        applier->entries[place].reply = &applier->answer;
+        run(applier, done, place + 1);
+        send_reply(applier, &letter->waits[i].proposer, OUTCOME_APPLIED, letter->waits[i].index);
+        done = place + 1;
     }
-    if (applier->machine != NULL)
-        applier->machine->apply(applier->machine->context, applier->entries, batch->count, &applier->standing);
-    for (size_t i = 0; i < letter->wait_count; i++)
-        send_reply(applier, &letter->waits[i].proposer, OUTCOME_APPLIED, letter->waits[i].index, &applier->replies[i]);
+    run(applier, done, batch->count);
     send_off(applier);
 }
 
@@ -141,7 +157,7 @@ static void answer(struct applier *applier, struct letter *query)
     }
     const struct mailraft_machine *machine = applier->machine;
     machine->read(machine->context, query->request.bytes, query->request.size, query->time_us, &applier->answer);
-    send_reply(applier, &query->proposer, OUTCOME_READ, 0, &applier->answer);
+    send_reply(applier, &query->proposer, OUTCOME_READ, 0);
     letter_free(query);
 }
 
@@ -222,7 +238,6 @@ static void applier_free(struct applier *applier)
 {
     pile_free(applier->pile);
     memory_free(applier->entries);
-    memory_free(applier->replies);
     memory_free(applier->sacks);
     buffer_fini(&applier->answer);
     memory_free(applier);

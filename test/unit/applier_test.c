@@ -251,6 +251,66 @@ Test(applier, tells_the_machines_next_deadline)
     play(tell_deadline);
 }
 
+/* ---- What leaves together ---- */
+
+static struct scene *the_scene;
+static size_t waiting_max; /* answers that the machine has given, and that nobody can have seen */
+static size_t given, seen;
+
+/* Answers so large that none should wait for the next. */
+static void answer_large(struct mailraft_buffer *reply)
+{
+    static const uint8_t LARGE[100 * 1024];
+    struct letter *letter;
+    int64_t now_us;
+    while ((letter = pile_try(the_scene->client, LANE_CLIENTS, &now_us)) != NULL) {
+        seen++;
+        letter_free(letter);
+    }
+    if (given - seen > waiting_max)
+        waiting_max = given - seen;
+    given++;
+    mailraft_buffer_put(reply, LARGE, sizeof LARGE);
+}
+
+static void apply_large(void *context, const struct mailraft_entry *entries, size_t count,
+                        struct mailraft_standing *standing)
+{
+    (void)context;
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].reply != NULL)
+            answer_large(entries[i].reply);
+    *standing = (struct mailraft_standing){.deadline_us = MAILRAFT_NO_DEADLINE};
+}
+
+static void read_large(void *context, const void *query, size_t size, int64_t time_us, struct mailraft_buffer *reply)
+{
+    (void)context, (void)query, (void)size, (void)time_us;
+    answer_large(reply);
+}
+
+static void answer_many(struct scene *scene)
+{
+    struct letter_list queries = {0};
+    the_scene = scene;
+    applier_apply(scene->applier, BATCH(1, "a", "b", "c", "d", "e", "f", "g", "h"), wait_for(scene, 2, 6), 6);
+    for (uint64_t i = 1; i <= 6; i++) {
+        struct letter *query = letter_new(LETTER_QUERY);
+        query->proposer = (struct proposer){.pile = scene->client, .number = i};
+        letter_list_add(&queries, query);
+    }
+    applier_query(scene->applier, &queries);
+    expect_applied(scene, 8, 8 * (ENTRY_HEAD_BYTES + 1));
+    cr_assert_eq(given, 12);
+    cr_assert_eq(waiting_max, 0, "%zu answers were put together before they left", waiting_max);
+}
+
+Test(applier, large_answers_leave_one_by_one)
+{
+    static const struct mailraft_machine LARGE = {.apply = apply_large, .read = read_large};
+    play_with(&LARGE, answer_many);
+}
+
 /* ---- Replies by hand ---- */
 
 static void reply_by_hand(struct scene *scene)
