@@ -61,6 +61,7 @@ void commit_read(struct server *server)
     struct batch *entries = server->letter->entries;
     server->letter->entries = NULL;
     hand_over(server, entries);
+    reads_hand_over(server);
     hand_over_all(server);
 }
 

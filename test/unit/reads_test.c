@@ -161,6 +161,63 @@ Test(reads, a_new_leader_answers_none_before_an_entry_of_its_own_term_is_applied
     stage_close(sim);
 }
 
+static void apply_nothing(void *context, const struct mailraft_entry *entries, size_t count,
+                          struct mailraft_standing *standing)
+{
+    (void)context;
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].reply != NULL)
+            mailraft_buffer_put(entries[i].reply, "ok", 2);
+    *standing = (struct mailraft_standing){.deadline_us = MAILRAFT_NO_DEADLINE};
+}
+
+static bool prepare_as_it_is(void *context, const struct mailraft_proposal *proposal, struct mailraft_buffer *command)
+{
+    (void)context;
+    mailraft_buffer_put(command, proposal->request, proposal->size);
+    return true;
+}
+
+static void read_nothing(void *context, const void *query, size_t size, int64_t time_us, struct mailraft_buffer *reply)
+{
+    (void)context, (void)query, (void)size, (void)time_us;
+    mailraft_buffer_put(reply, "seen", 4);
+}
+
+static const struct mailraft_machine PLAIN = {
+    .prepare = prepare_as_it_is, .apply = apply_nothing, .read = read_nothing};
+
+static void ask_large_commands(struct sim *sim, uint64_t first, uint64_t last)
+{
+    static char large[4000];
+    memset(large, 'x', sizeof large - 1);
+    for (uint64_t number = first; number <= last; number++)
+        stage_ask_command(sim, number, large);
+}
+
+Test(reads, one_whose_entries_are_read_from_disk_again_is_answered_behind_them)
+{
+    static struct node_config config;
+    sim_configure(&config, 1, 3);
+    config.machine = &PLAIN;
+    config.log_cache_bytes = 8 * 1024;
+    struct sim *sim = stage_open_with(&config);
+    stage_leader(sim);
+    sim_forget_sent(sim, 1);
+    ask_large_commands(sim, 2, 4);
+    stage_ask_query(sim, 100, "get", true);
+    answer_round(sim, 2);
+    ask_large_commands(sim, 5, 20);
+    sim_run_us(sim, 5 * US);
+    cr_assert_not(raft_log_has(&stage_server(sim)->raft_log, 4), "it has left memory");
+    stage_acknowledge(sim, 2, 1, 4);
+    sim_run_us(sim, 5 * US);
+    for (int i = 0; i < 3; i++)
+        cr_assert_str_neq(stage_reply(sim), "");
+    cr_assert_str_eq(stage_reply(sim), "100 READ 0 seen");
+    stage_close(sim);
+}
+
 /* ---- Time ---- */
 
 Test(reads, one_at_whose_time_something_is_due_waits_for_an_entry_that_says_so)
