@@ -83,6 +83,10 @@ void forward_ask(struct server *server, enum request_kind kind)
 {
     const struct letter *letter = server->letter;
     const struct way *way = &server->way;
+    if (letter->request.size > server->config.entry_bytes_max - ENTRY_HEAD_BYTES) {
+        applier_reply(&letter->proposer, OUTCOME_TOO_LARGE, 0, NO_ONE, NULL); /* its message would be refused */
+        return;
+    }
     size_t place = take_place(server);
     if (!way_is_same(way, &server->forwarding_way))
         flush_requests(server);
@@ -221,7 +225,7 @@ static void take_all(struct server *server, bool refuse)
 
 void forward_take(struct server *server)
 {
-    take_all(server, !route_may_lead(server));
+    take_all(server, !route_may_lead_others(server));
 }
 
 void forward_refuse(struct server *server)
@@ -245,14 +249,18 @@ static void flush_replies(struct server *server, int position)
                               .request_incarnation = peer->answers_link.incarnation,
                               .request_connection = peer->answers_link.connection,
                               .request_channel = CHANNEL_BULK};
-    if (is_present(peer, &peer->answers_link) && peer->reached[CHANNEL_BULK] != 0)
+    bool present = is_present(peer, &peer->answers_link);
+    if (present && peer->reached[CHANNEL_BULK] == 0)
+        return; /* it may know of our connection before we do, and wait for an answer over it */
+    if (present)
         server_forward(server, peer->id, &message, &peer->answers);
     buffer_clear(&peer->answers);
 }
 
-static bool is_stuffed(const struct server *server, const struct peer *peer, size_t size)
+/* What waits already counts: so an answer of any size has its chance. */
+static bool is_stuffed(const struct server *server, const struct peer *peer)
 {
-    return mailbox_waiting_bytes(server->mailbox, peer->id, CHANNEL_BULK) + size > FORWARD_WAITING_MAX;
+    return mailbox_waiting_bytes(server->mailbox, peer->id, CHANNEL_BULK) > FORWARD_WAITING_MAX;
 }
 
 void forward_reply(struct server *server)
@@ -269,7 +277,7 @@ void forward_reply(struct server *server)
                           .leader_id = letter->reply.leader_id,
                           .bytes = letter->reply.bytes.bytes,
                           .size = letter->reply.bytes.size};
-    if (reply.size > 0 && is_stuffed(server, peer, reply.size)) {
+    if (reply.size > 0 && is_stuffed(server, peer)) {
         reply.outcome = OUTCOME_UNCERTAIN; /* of a query, too: NOT_EXECUTED would say that we do not lead */
         reply.size = 0;
     }

@@ -7,7 +7,8 @@
  *            both stand, the answer to a command is waited for, also of one who does not lead any more: it learns the
  *            truth. When another leads, and it does not answer within an election timeout, it may be paused.
  * Bounds:    FORWARD_WINDOW_BYTES on their way; above that, mail of clients waits. What is to be answered to one
- *            member and has not left is bounded by FORWARD_WAITING_MAX: above it answers go without their bytes. */
+ *            member and has not left is bounded by FORWARD_WAITING_MAX and an answer: above it they go without their
+ *            bytes. */
 #ifndef RAFT_FORWARD_H
 #define RAFT_FORWARD_H
 

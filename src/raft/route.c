@@ -4,10 +4,20 @@
 #include "raft/forward.h"
 #include "raft/membership.h"
 
+static bool leads(const struct server *server)
+{
+    return server->role == LEADER && !server->stop_asked && server->config.machine != NULL;
+}
+
 bool route_may_lead(const struct server *server)
 {
-    return server->role == LEADER && !server->stop_asked && membership_is_born(server) &&
-           server->config.machine != NULL;
+    return leads(server) && membership_is_born(server);
+}
+
+/* A refusal would close its way for all of our term, and not keep what it sent behind that from being taken. */
+bool route_may_lead_others(const struct server *server)
+{
+    return leads(server) && (membership_is_born(server) || server->term_begin_index > 1);
 }
 
 /* Our own way where we lead, and that to the leader where we follow one. */

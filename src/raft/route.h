@@ -23,6 +23,10 @@ bool way_is_same(const struct way *left, const struct way *right);
 /* Whether we lead, and take what clients want. */
 bool route_may_lead(const struct server *server);
 
+/* The same for what a member has forwarded. It knows that the cluster is born; a new leader may learn it later, although
+ * its log tells of it. */
+bool route_may_lead_others(const struct server *server);
+
 /* Whether server->letter, which names a view, may go where it wants to: into our log, or to the leader that we follow. */
 bool route_leads_here(const struct server *server);
 bool route_leads_on(const struct server *server);

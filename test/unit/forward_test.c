@@ -279,6 +279,7 @@ Test(forward, what_is_on_its_way_is_bounded)
     struct sim *sim = open_follower();
     static char large[1024 * 1024];
     memset(large, 'x', sizeof large - 1);
+    stage_server(sim)->config.entry_bytes_max = 2 * sizeof large;
     for (uint64_t number = 1; number <= 8; number++)
         stage_ask_command(sim, number, large);
     cr_assert_gt(stage_server(sim)->forwarded_bytes, FORWARD_WINDOW_BYTES);
@@ -287,6 +288,23 @@ Test(forward, what_is_on_its_way_is_bounded)
     for (uint64_t number = 1; number <= 8; number++)
         cr_assert_str_neq(stage_reply(sim), "");
     cr_assert_eq(stage_server(sim)->forwarded_bytes, 0);
+    stage_close(sim);
+}
+
+Test(forward, what_no_entry_can_hold_does_not_leave)
+{
+    struct sim *sim = open_follower();
+    size_t most = stage_server(sim)->config.entry_bytes_max - ENTRY_HEAD_BYTES;
+    char *large = memory_new(most + 2);
+    memset(large, 'x', most + 1);
+    stage_ask_command(sim, 1, large);
+    cr_assert_str_eq(stage_reply(sim), "1 TOO_LARGE 0");
+    cr_assert_eq(stage_server(sim)->forwarded_bytes, 0);
+    large[most] = '\0';
+    stage_ask_command(sim, 2, large);
+    cr_assert_str_eq(stage_reply(sim), "");
+    cr_assert_gt(stage_server(sim)->forwarded_bytes, most);
+    memory_free(large);
     stage_close(sim);
 }
 
@@ -366,6 +384,30 @@ Test(forward, what_was_meant_for_the_leader_of_an_earlier_term_is_not_taken_by_o
     stage_close(sim);
 }
 
+/* Whoever forwards knows that: were one command refused, and one that left behind it taken, they would change places. */
+Test(forward, a_new_leader_that_does_not_know_yet_that_the_cluster_is_born_takes_it)
+{
+    struct sim *sim = stage_open_with_log(3, 3, 1);
+    stage_meet_all(sim);
+    stage_elect(sim);
+    sim_forget_sent(sim, 1);
+    cr_assert_not(stage_server(sim)->way.open, "its own clients wait until an entry is committed");
+    forward(sim, 3, 2, REQUEST_COMMAND, 7, "add 5");
+    cr_assert_str_eq(answered_to(sim, 3), "", "it is logged");
+    stage_acknowledge(sim, 2, 2, 5);
+    cr_assert_str_eq(answered_to(sim, 3), "T2 7 APPLIED 5 5");
+    stage_close(sim);
+}
+
+Test(forward, whose_birth_is_not_committed_takes_nothing)
+{
+    struct sim *sim = stage_open(3);
+    stage_unborn_leader(sim);
+    forward(sim, 3, 1, REQUEST_COMMAND, 7, "add 5");
+    cr_assert_str_eq(answered_to(sim, 3), "T1 7 NOT_EXECUTED 0 ");
+    stage_close(sim);
+}
+
 Test(forward, a_higher_term_in_it_ends_leadership)
 {
     struct sim *sim = open_leader();
@@ -384,6 +426,18 @@ Test(forward, an_answer_whose_connection_is_gone_is_not_sent_over_another)
     sim_open_channel(sim, 1, 3, CHANNEL_BULK);
     stage_acknowledge(sim, 2, 1, 2);
     cr_assert_str_eq(answered_to(sim, 3), "");
+    stage_close(sim);
+}
+
+/* Its follower may have been told of the connection before it is told itself. */
+Test(forward, an_answer_waits_until_its_sender_knows_of_its_own_connection)
+{
+    struct sim *sim = open_leader();
+    sim_lose_peer(sim, 1, 3, CHANNEL_BULK);
+    forward(sim, 3, 1, REQUEST_COUNT, 8, "");
+    cr_assert_str_eq(answered_to(sim, 3), "");
+    sim_reach_peer(sim, 1, 3, CHANNEL_BULK);
+    cr_assert_str_eq(answered_to(sim, 3), "T1 8 COUNTED 2 ");
     stage_close(sim);
 }
 
@@ -414,19 +468,18 @@ static int last_outcome(struct sim *sim, raft_id peer, uint64_t number)
     return outcome;
 }
 
-static void put_large_reply(struct sim *sim, uint64_t number)
+static void put_reply(struct sim *sim, uint64_t number, size_t size)
 {
-    static const size_t LARGE = FORWARD_WAITING_MAX / 2 + 1;
     const struct peer *peer = &stage_server(sim)->peers[2];
     struct letter *letter = letter_new(LETTER_REPLY);
-    uint8_t *bytes = memory_new(LARGE);
+    uint8_t *bytes = memory_new(size);
     letter->number = number;
     letter->reply.outcome = OUTCOME_READ;
     letter->reply.link = (struct link){.peer = peer->id,
                                        .channel = CHANNEL_BULK,
                                        .incarnation = peer->incarnation,
                                        .connection = peer->connection[CHANNEL_BULK]};
-    mailraft_buffer_put(&letter->reply.bytes, bytes, LARGE);
+    mailraft_buffer_put(&letter->reply.bytes, bytes, size);
     pile_put(stage_server(sim)->pile, LANE_INNER, letter);
     memory_free(bytes);
     sim_settle(sim);
@@ -436,9 +489,11 @@ static void put_large_reply(struct sim *sim, uint64_t number)
 Test(forward, an_answer_that_finds_no_room_is_uncertain_and_leaves_the_way_open)
 {
     struct sim *sim = open_leader();
-    put_large_reply(sim, 7);
-    put_large_reply(sim, 8);
+    put_reply(sim, 7, FORWARD_WAITING_MAX + 1);
+    put_reply(sim, 8, 1);
     cr_assert_eq(last_outcome(sim, 3, 8), OUTCOME_UNCERTAIN);
+    put_reply(sim, 9, FORWARD_WAITING_MAX + 1);
+    cr_assert_eq(last_outcome(sim, 3, 9), OUTCOME_READ, "one of any size has its chance");
     stage_close(sim);
 
     sim = open_follower();
