@@ -15,7 +15,8 @@ struct walk {
     bool none;           /* no key is wanted */
     size_t left;         /* how many more to look at */
     size_t found;
-    struct mailraft_buffer names; /* of those found, as bulks */
+    struct mailraft_buffer names; /* of those found, as bulks, ... */
+    size_t names_max;             /* ... above whose size the answer is thrown away, and no more of them are wanted */
 };
 
 static bool is_everything(struct text pattern)
@@ -33,7 +34,12 @@ static bool visit(void *context, struct key *key)
         walk->found++;
     }
     walk->left -= walk->left > 0;
-    return walk->left > 0;
+    return walk->left > 0 && walk->names.size <= walk->names_max;
+}
+
+static size_t names_max(const struct kv_call *call)
+{
+    return call->out->size < KV_ANSWER_BYTES_MAX ? KV_ANSWER_BYTES_MAX - call->out->size : 0;
 }
 
 static void put_found(struct kv_call *call, struct walk *walk)
@@ -47,7 +53,7 @@ void kv_keys(struct kv_call *call)
 {
     if (!kv_check_count(call, "keys", 1, 1))
         return;
-    struct walk walk = {.pattern = call->arguments[0], .left = SIZE_MAX};
+    struct walk walk = {.pattern = call->arguments[0], .left = SIZE_MAX, .names_max = names_max(call)};
     keyspace_walk(call->keyspace, 0, visit, &walk);
     put_found(call, &walk);
 }
@@ -114,7 +120,7 @@ static void put_cursor(struct kv_call *call, uint64_t cursor)
 
 void kv_scan(struct kv_call *call)
 {
-    struct walk walk = {.pattern = {(const uint8_t *)"*", 1}, .left = SCAN_COUNT};
+    struct walk walk = {.pattern = {(const uint8_t *)"*", 1}, .left = SCAN_COUNT, .names_max = names_max(call)};
     uint64_t cursor;
 
     if (!kv_check_count(call, "scan", 1, SIZE_MAX) || !read_cursor(call, call->arguments[0], &cursor))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/memory.h"
 #include "check.h"
 #include "unit/store.h"
 
@@ -85,6 +86,29 @@ Test(kv_scan, a_key_without_a_name_is_found_by_one_star_alone)
     assert_answer("keys ''", "*1 $0 ");
     assert_answer("scan 0 match *", "*2 $1 0 *1 $0 ");
     assert_answer("scan 0 match **", "*2 $1 0 *0");
+}
+
+/* What is too large to be answered need not be put together first. */
+Test(kv_scan, no_more_names_are_put_together_than_an_answer_may_have)
+{
+    struct mailraft_buffer large = {memory_resize(NULL, KV_ANSWER_BYTES_MAX + 4096), KV_ANSWER_BYTES_MAX - 10,
+                                    KV_ANSWER_BYTES_MAX + 4096}; /* of which little is ever touched */
+    struct text arguments[] = {store_text("*")}, all[] = {store_text("0"), store_text("count"), store_text("1000")};
+    struct kv_call call = store;
+    put_many();
+    call.out = &large;
+    call.arguments = arguments;
+    call.count = 1;
+    kv_keys(&call);
+    cr_assert_gt(large.size, KV_ANSWER_BYTES_MAX, "so that it is thrown away");
+    cr_assert_lt(large.size, KV_ANSWER_BYTES_MAX + 100);
+    large.size = KV_ANSWER_BYTES_MAX - 10;
+    call.arguments = all;
+    call.count = 3;
+    kv_scan(&call);
+    cr_assert_gt(large.size, KV_ANSWER_BYTES_MAX);
+    cr_assert_lt(large.size, KV_ANSWER_BYTES_MAX + 100);
+    buffer_fini(&large);
 }
 
 /* ---- SCAN ---- */
