@@ -13,9 +13,7 @@
 #define COUNTED_MAX    (4 * 1024 * 1024)
 #define COUNTED_RESUME (2 * 1024 * 1024)
 
-/* What is kept to be used again. */
-#define FREE_PLACES_MAX 4096
-#define FREE_BYTES_MAX  2048
+#define FREE_BYTES_MAX 2048 /* of a place that is kept to be used again */
 
 /* After something came back unexecuted over the present view, nothing is sent over it for a while: whoever refused it is
  * about to be told from a leader, and asking on and on would keep both busy until then. */
@@ -128,18 +126,25 @@ struct place *queue_place(struct session *session)
     return session->current;
 }
 
+/* It lasts until the round ends, in its list of the sessions, too: whoever goes through that may stand at it. */
 static void free_place(struct sessions *sessions, struct place *place)
 {
     if (place->bytes.room > FREE_BYTES_MAX)
         buffer_fini(&place->bytes);
-    if (sessions->free_count == FREE_PLACES_MAX) {
-        buffer_fini(&place->bytes);
-        memory_free(place);
-        return;
-    }
     place->next = sessions->free_places;
     sessions->free_places = place;
     sessions->free_count++;
+}
+
+void queue_keep_free(struct sessions *sessions, size_t most)
+{
+    while (sessions->free_count > most) {
+        struct place *place = sessions->free_places;
+        sessions->free_places = place->next;
+        sessions->free_count--;
+        buffer_fini(&place->bytes);
+        memory_free(place);
+    }
 }
 
 static void pop(struct session *session)

@@ -42,6 +42,9 @@ void queue_recall(struct sessions *sessions, struct letter *letter); /* it has n
 
 bool queue_is_full(const struct session *session); /* nothing more is read for now */
 
+/* Of the places that nobody needs any more, so many are kept to be used again. Not from within any of the above. */
+void queue_keep_free(struct sessions *sessions, size_t most);
+
 void session_list_add(struct sessions *sessions, struct session *session, enum session_lists which);
 void session_list_remove(struct sessions *sessions, struct session *session, enum session_lists which);
 

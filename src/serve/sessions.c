@@ -11,6 +11,8 @@
 /* What a session that goes on is thought to take of the room that there is: so many are let go on at once. */
 #define TURN_BYTES (64 * 1024)
 
+#define FREE_PLACES_MAX 4096 /* kept from round to round */
+
 struct sessions *sessions_new(const struct sessions_config *config, const struct connection_calls *connection,
                               struct pile *pile, void (*ask)(void *context, struct letter_list *letters), void *context,
                               struct log *log)
@@ -37,12 +39,7 @@ void sessions_free(struct sessions *sessions)
     assert(sessions->all.first == NULL);
     while ((letter = letter_list_take(&sessions->letters)) != NULL)
         letter_free(letter);
-    while (sessions->free_places != NULL) {
-        struct place *place = sessions->free_places;
-        sessions->free_places = place->next;
-        buffer_fini(&place->bytes);
-        memory_free(place);
-    }
+    queue_keep_free(sessions, 0);
     flight_fini(&sessions->flight);
     buffer_fini(&sessions->scratch);
     memory_free(sessions);
@@ -159,6 +156,7 @@ static void gathered(void *context)
     struct sessions *sessions = context;
     if (sessions->letters.first != NULL && !sessions->ended)
         sessions->ask(sessions->ask_context, &sessions->letters);
+    queue_keep_free(sessions, FREE_PLACES_MAX);
 }
 
 /* ---- The clock ---- */

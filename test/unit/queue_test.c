@@ -437,3 +437,19 @@ Test(queue, what_is_on_its_way_for_clients_that_have_gone_counts_until_it_is_ans
     desk_applies(0, "+OK\r\n");
     cr_assert_eq(desk_sessions()->counted, 0);
 }
+
+/* ---- Places that are free ---- */
+
+Test(queue, a_place_that_nobody_needs_any_more_lasts_until_the_round_ends)
+{
+    struct sessions *sessions = desk_sessions();
+    struct session *session = client_session(client);
+    size_t many = 0;
+    for (; many < 10000; many++)
+        queue_put(session);
+    queue_clear(session);
+    cr_assert_eq(sessions->free_count, many);
+    client_says(client, "PING\r\n");
+    cr_assert_lt(sessions->free_count, many / 2, "then most of them go");
+    cr_assert_gt(sessions->free_count, 0);
+}
