@@ -121,8 +121,10 @@ static void take_reply(struct server *server, const struct reply *reply)
     mailraft_buffer_put(&server->forwarded[place].answer, reply->bytes, reply->size);
     if (reply->more)
         return;
+    /* Where it was meant for an earlier term, it is that which was refused, not what comes over the present way. */
     if (reply->outcome == OUTCOME_NOT_EXECUTED && reply->index == 0 &&
-        server->message->server_id == server->leader_id && server->message->curr_term == server->current_term)
+        server->message->server_id == server->leader_id && server->message->curr_term == server->current_term &&
+        server->forwarded[place].way.term == server->current_term)
         route_refused(server);
     settle(server, place, reply->outcome, reply->index, reply->leader_id);
 }

@@ -219,6 +219,19 @@ Test(forward, what_the_leader_did_not_take_was_not_executed_and_the_way_is_close
     stage_close(sim);
 }
 
+Test(forward, a_leader_that_refuses_what_was_meant_for_an_earlier_term_leaves_the_way_open)
+{
+    struct sim *sim = open_follower();
+    stage_ask_command(sim, 1, "add 1");
+    forwarded_to(sim, 2);
+    stage_deliver(sim, REQUEST_APPEND_ENTRIES, 2, 2);
+    cr_assert(stage_server(sim)->way.open);
+    answer(sim, 2, 2, numbers[0], OUTCOME_NOT_EXECUTED, 0, "");
+    cr_assert_str_eq(stage_reply(sim), "1 NOT_EXECUTED 0 leader=-1");
+    cr_assert(stage_server(sim)->way.open, "2 leads again, and has refused nothing as such");
+    stage_close(sim);
+}
+
 Test(forward, an_entry_that_another_took_the_place_of_leaves_the_way_open)
 {
     struct sim *sim = open_follower();
