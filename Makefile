@@ -32,7 +32,8 @@ SIM_LIBS := -lxxhash -lsodium -lJudy
 # The seam: what touches the machine. The simulator links its own in their place.
 SEAM     := src/base/clock.c src/base/random.c src/base/thread.c src/base/disk.c src/base/log.c src/base/memory.c
 MAIL     := $(wildcard src/mail/*.c)
-# Of serve/, what the simulator replaces or has no use for, and the rest.
+# Of serve/, what the simulator replaces or has no use for, with service.c, in whose place the tests' programs have their
+# own; and the rest.
 SERVE    := $(addprefix src/serve/,address.c clients.c config.c connections.c json_strict.c output.c service.c)
 DESK     := $(filter-out $(SERVE),$(wildcard src/serve/*.c))
 CORE     := $(filter-out $(SEAM),$(wildcard src/base/*.c)) $(wildcard src/raft/*.c) $(wildcard src/storage/*.c) $(DESK)
@@ -42,7 +43,7 @@ objects   = $(patsubst %.c,$(B)/%.o,$(1))
 
 CORE_O   := $(call objects,$(CORE))
 REAL_O   := $(CORE_O) $(call objects,$(SEAM) $(MAIL) $(SERVE)) $(PROTO_O)
-SIM_O    := $(call objects,$(filter-out test/sim/main.c,$(wildcard test/sim/*.c)))
+SIM_O    := $(call objects,$(filter-out test/sim/main.c,$(wildcard test/sim/*.c)) src/serve/service.c)
 
 # One x_test.c per x.c: those of raft/ and storage/ run on the simulator's virtual disk, clock and network, the others
 # on the real ones.

@@ -153,16 +153,14 @@ static void check_same_entry(const struct machine *machine, const struct known *
                  entry->time_us, entry->index, command ? known->payload : "", known->time_us, known->term);
 }
 
-static void check_same_state(const struct machine *machine, struct chosen *chosen, const struct counter *counter)
+void check_state(struct machine *machine, raft_index index, uint64_t hash)
 {
-    if (counter->value != chosen->count.value)
-        sim_fail("the counter of %d shows %" PRId64 " after entry %" PRIu64 ", not %" PRId64, machine->id,
-                 counter->value, counter->index, chosen->count.value);
+    struct chosen *chosen = &the_sim->chosen[index - 1];
+
     if (chosen->state_hash == 0)
-        chosen->state_hash = counter->hash;
-    if (chosen->state_hash != counter->hash)
-        sim_fail("the machine of %d has come to another state with entry %" PRIu64 " than others", machine->id,
-                 counter->index);
+        chosen->state_hash = hash;
+    if (chosen->state_hash != hash)
+        sim_fail("the machine of %d has come to another state with entry %" PRIu64 " than others", machine->id, index);
 }
 
 void check_applying(struct machine *machine, const struct mailraft_entry *entry)
@@ -182,8 +180,15 @@ void check_applying(struct machine *machine, const struct mailraft_entry *entry)
 
 void check_applied(struct machine *machine, const struct counter *counter)
 {
-    if (!the_sim->scripted)
-        check_same_state(machine, &the_sim->chosen[counter->index - 1], counter);
+    const struct chosen *chosen;
+
+    if (the_sim->scripted)
+        return;
+    chosen = &the_sim->chosen[counter->index - 1];
+    if (counter->value != chosen->count.value)
+        sim_fail("the counter of %d shows %" PRId64 " after entry %" PRIu64 ", not %" PRId64, machine->id,
+                 counter->value, counter->index, chosen->count.value);
+    check_state(machine, counter->index, counter->hash);
 }
 
 void check_machine_fini(struct sim *sim)

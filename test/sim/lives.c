@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "sim/world.h"
+#include "sim/cable.h"
 
 struct sim *the_sim;
 
@@ -41,6 +41,7 @@ void sim_free(struct sim *sim)
         sim_forget_sent(sim, machine->id);
         disk_fini(&machine->disk);
     }
+    cables_fini(sim);
     network_fini(sim);
     check_fini(sim);
     for (int i = 0; i < sim->machine_count; i++) {
@@ -185,13 +186,21 @@ static void node_main(void *context)
 
     if (the_sim->counting)
         client_start(life);
+    if (the_sim->serving)
+        serving_begin(life);
     life->node = node_new(&machine->config, machine->log);
+    if (life->service != NULL)
+        serving_start(life);
     machine->ended_err.class = NULL;
     machine->ended_well = node_run(life->node, &machine->ended_err);
+    if (life->service != NULL)
+        serving_stop(life);
     node_free(life->node);
     life->node = NULL;
     if (life->client_pile != NULL)
         client_stop(life);
+    if (life->service != NULL)
+        serving_end(life);
 }
 
 void sim_restart(struct sim *sim, raft_id id)
@@ -231,6 +240,7 @@ static void life_end(struct sim *sim, struct life *life, bool silently)
 
     sim_trace(sim, "life %llu ends on %d", (unsigned long long)life->number, machine->id);
     network_life_ended(sim, life, silently);
+    cables_life_ended(sim, life, silently);
     machine->life = NULL;
     life_forget(sim, life);
     disk_process_ended(machine);

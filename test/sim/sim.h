@@ -55,6 +55,13 @@ int sim_not_answered(const struct sim *sim, raft_id id);                 /* of t
 uint64_t sim_outcomes(const struct sim *sim, enum outcome outcome);      /* of all proposals so far */
 const struct counter *sim_counter(const struct sim *sim, raft_id id);    /* of its present life; NULL: none */
 
+/* Nodes that begin from here on have the key-value service in the place of the counter, whose clients come over cables
+ * (cable.h). What is to be looked at of the state are SIM_KEYS_MAX keys. */
+#define SIM_KEYS_MAX     96
+#define SIM_KEY_TEXT_MAX 16
+void sim_serve(struct sim *sim, int64_t client_timeout_us);
+void sim_key_name(int key, char name[SIM_KEY_TEXT_MAX]);
+
 /* ---- Looking at nodes ---- */
 
 struct server *sim_server(struct sim *sim, raft_id id); /* NULL while its server is not running */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/thread.h"
+#include "serve/service.h"
 #include "sim/coroutine.h"
 #include "sim/sim.h"
 
@@ -83,6 +84,11 @@ struct life {
     struct pile *client_pile; /* NULL: there is no client */
     struct thread client;
     int not_answered; /* proposals */
+
+    /* Where nodes serve (serving.c). */
+    struct service *service;
+    struct mailraft_machine serving;
+    struct clients *clients; /* who take cables; NULL: nobody does */
 };
 
 /* ---- Disks (sim_disk.c) ---- */
@@ -273,6 +279,9 @@ struct sim {
     uint64_t outcomes[OUTCOME_TOO_LARGE + 1];
     uint64_t commands;       /* committed */
     bool counting;           /* nodes that begin have a counter machine and a client */
+    bool serving;            /* nodes that begin have the key-value service */
+    int64_t client_timeout_us; /* of it */
+    struct cable *cables;    /* between clients and nodes */
     bool telling;            /* proposal n is "add n", and nobody proposes anything else that adds */
 
     FILE *trace;
@@ -342,6 +351,13 @@ void check_command_chosen(struct sim *sim, struct chosen *chosen);
 void check_applying(struct machine *machine, const struct mailraft_entry *entry);
 void check_applied(struct machine *machine, const struct counter *counter);
 void check_machine_fini(struct sim *sim);
+
+void check_state(struct machine *machine, raft_index index, uint64_t hash); /* of its machine, after that entry */
+
+void serving_begin(struct life *life); /* in its first thread: before its node is made, ... */
+void serving_start(struct life *life); /* ... before it runs, ... */
+void serving_stop(struct life *life);  /* ... once it has run, ... */
+void serving_end(struct life *life);   /* ... and once it is gone */
 
 void client_start(struct life *life); /* in its first thread, before its node runs: and the machine of that */
 void client_stop(struct life *life);  /* in the same, once its node is gone */
