@@ -54,6 +54,7 @@ static void job_main(struct job *job)
         result = swarm_run(job->seed, NULL);
         job->sum.elections += result.elections;
         job->sum.commands += result.commands;
+        job->sum.calls += result.calls;
         job->sum.simulated_us += result.simulated_us;
         job->passed++;
     }
@@ -154,13 +155,15 @@ static int tell(const struct job *jobs, int count, double took)
         sum.passed += jobs[i].passed;
         sum.sum.elections += jobs[i].sum.elections;
         sum.sum.commands += jobs[i].sum.commands;
+        sum.sum.calls += jobs[i].sum.calls;
         sum.sum.simulated_us += jobs[i].sum.simulated_us;
     }
     sum.failed = count_failed(jobs, count);
     printf("%" PRIu64 " elections in %.1f s (%.0f a second), %.0f simulated seconds a second\n", sum.sum.elections,
            took, (double)sum.sum.elections / took, (double)sum.sum.simulated_us / 1e6 / took);
-    printf("%" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " commands committed\n", sum.passed, sum.failed,
-           sum.sum.commands);
+    printf("%" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " commands committed, %" PRIu64
+           " calls of clients linearizable\n",
+           sum.passed, sum.failed, sum.sum.commands, sum.sum.calls);
     return sum.failed > 0;
 }
 

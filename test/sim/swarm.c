@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "raft/configuration.h"
+#include "sim/users.h"
 #include "sim/world.h"
 
 /* After the last fault, so long and two timeouts may pass before the clock of the liveness check begins to run:
@@ -31,12 +32,13 @@ enum fault {
     PARTITION,
     ONE_WAY,
     BREAK,
+    HANG_UP, /* a client closes its connection, where there are any */
     FAULT_COUNT
 };
 
 static const char *const FAULT_NAMES[FAULT_COUNT] = {
     "kill",  "power_cut", "power_cut_of_all", "end_in_call", "fail_sync", "fail_write", "fill", "hang", "slow", "empty",
-    "pause", "stop",      "isolate",          "partition",   "one_way",   "break",
+    "pause", "stop",      "isolate",          "partition",   "one_way",   "break",      "hang_up",
 };
 
 struct repair { /* of a machine that is down, paused or hanging */
@@ -50,6 +52,7 @@ struct swarm {
     struct event heal;
     struct event next_proposal;
     struct sim *sim;
+    struct users *users; /* NULL: the machine is a counter, and they propose to it directly */
     int count;
     int64_t timeout_us; /* the maximum election timeout: the unit of all times here */
     int64_t delay_mended_us;
@@ -307,6 +310,10 @@ static void do_fault(struct swarm *swarm, enum fault fault)
     case BREAK:
         break_randomly(swarm, victim->id);
         break;
+    case HANG_UP:
+        if (swarm->users != NULL)
+            users_break(swarm->users);
+        break;
     default:
         do_fault_to_machine(swarm, fault, victim);
         break;
@@ -341,9 +348,8 @@ static void draw_request(struct swarm *swarm, char request[40])
 }
 
 /* At leaders as often as at all others together; sometimes many at once. */
-static void proposal_fire(struct event *event)
+static void propose_some(struct swarm *swarm)
 {
-    struct swarm *swarm = (struct swarm *)((char *)event - offsetof(struct swarm, next_proposal)); // NOLINT
     struct sim *sim = swarm->sim;
     int64_t count = sim_chance(sim, 0.1) ? sim_draw(sim, 2, 40) : 1;
     raft_id id = draw_victim(swarm)->id;
@@ -353,6 +359,17 @@ static void proposal_fire(struct event *event)
         draw_request(swarm, request);
         sim_propose(sim, id, request);
     }
+}
+
+static void proposal_fire(struct event *event)
+{
+    struct swarm *swarm = (struct swarm *)((char *)event - offsetof(struct swarm, next_proposal)); // NOLINT
+    struct sim *sim = swarm->sim;
+
+    if (swarm->users != NULL)
+        users_call(swarm->users);
+    else
+        propose_some(swarm);
     event_schedule(sim, event, sim->now_us + sim_draw(sim, 0, swarm->propose_every_us));
 }
 
@@ -404,6 +421,23 @@ static void add_nodes(struct swarm *swarm, const struct timeouts *timeouts, bool
     free(config);
 }
 
+/* Either there are clients of the service, or proposals to a counter. Nodes wait long enough for all that has to be sent
+ * to and fro; some clients give up before they do. */
+static void draw_clients(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    int64_t timeout_us = 20 * swarm->delay_mended_us + draw_times(swarm, 1, 20), longer_us = draw_times(swarm, 1, 4);
+
+    if (sim->seed % 2 == 1) {
+        sim_count(sim);
+        sim->telling = true;
+        return;
+    }
+    sim_serve(sim, timeout_us);
+    swarm->users = users_new(sim, (int)sim_draw(sim, 1, 9), swarm->count,
+                             timeout_us * (sim_chance(sim, 0.8) ? 1 : 0) + 20 * swarm->delay_mended_us + longer_us);
+}
+
 /* What a first start leaves half made is made again. */
 static void end_first_lives(struct swarm *swarm)
 {
@@ -420,9 +454,9 @@ static void trace_swarm(const struct swarm *swarm)
         if (swarm->on[i])
             strcat(strcat(on, " "), FAULT_NAMES[i]);
     sim_trace(swarm->sim,
-              "seed=%llu nodes=%d timeout_max_us=%lld loss=%.2f duplication=%.2f tail_us=%lld reordering=%d"
+              "seed=%llu machine=%s nodes=%d timeout_max_us=%lld loss=%.2f duplication=%.2f tail_us=%lld reordering=%d"
               " fault_every_us=%lld propose_every_us=%lld faults:%s",
-              (unsigned long long)swarm->sim->seed, swarm->count, (long long)swarm->timeout_us,
+              (unsigned long long)swarm->sim->seed, swarm->users != NULL ? "store" : "counter", swarm->count, (long long)swarm->timeout_us,
               swarm->sim->network.loss, swarm->sim->network.duplication, (long long)swarm->sim->network.tail_max_us,
               swarm->sim->network.reordering, (long long)swarm->fault_every_us, (long long)swarm->propose_every_us, on);
 }
@@ -445,6 +479,7 @@ static void swarm_draw(struct swarm *swarm)
     sim->wake_max_us = sim_draw(sim, 0, 50);
     sim->clock_drift_max = sim_flip_coin() ? CLOCK_DRIFT_MAX : 0;
     draw_network(swarm, timeouts->delay_max_us);
+    draw_clients(swarm);
     add_nodes(swarm, timeouts, !sim_chance(sim, 0.25));
     draw_disks(swarm, timeouts->min_us / 4);
     trace_swarm(swarm);
@@ -592,7 +627,7 @@ static bool has_all(const struct sim *sim, const struct machine *machine)
 
     return machine->life != NULL && durable_holds(machine, last) && machine->ghost.log.last_index == last->index &&
            machine->ghost.applied_index == last->index && machine->life->not_answered == 0 &&
-           machine->life->counter.value == check_chosen(sim, last->index)->count.value;
+           (!sim->counting || machine->life->counter.value == check_chosen(sim, last->index)->count.value);
 }
 
 static bool all_agree(struct sim *sim, void *context)
@@ -602,13 +637,15 @@ static bool all_agree(struct sim *sim, void *context)
     for (int i = 0; i < swarm->count; i++)
         if (!swarm->left_out[i] && (sim->chosen_count == 0 || !has_all(sim, sim->machines[i])))
             return false;
-    return true;
+    return swarm->users == NULL || users_are_answered(swarm->users);
 }
 
 static void tell_who_lacks(struct swarm *swarm)
 {
     struct sim *sim = swarm->sim;
 
+    if (swarm->users != NULL && !users_are_answered(swarm->users))
+        sim_trace(sim, "some client is not answered");
     for (int i = 0; i < swarm->count; i++) {
         const struct machine *machine = sim->machines[i];
 
@@ -620,13 +657,20 @@ static void tell_who_lacks(struct swarm *swarm)
     }
 }
 
+/* Clients of nodes that are cut off are answered only when their time is over, which begins when there is room for what
+ * they want. */
+static int64_t agreement_us(const struct swarm *swarm)
+{
+    return 20 * swarm->timeout_us + 4 * swarm->sim->client_timeout_us;
+}
+
 /* Nobody proposes any more: then all logs are equal, everything in them is applied, and every proposal answered. */
 static void check_agreement(struct swarm *swarm)
 {
     struct sim *sim = swarm->sim;
 
     event_cancel(sim, &swarm->next_proposal);
-    if (!sim_run_until(sim, 20 * swarm->timeout_us, all_agree, swarm)) {
+    if (!sim_run_until(sim, agreement_us(swarm), all_agree, swarm)) {
         tell_who_lacks(swarm);
         sim_fail("the logs are not equal, applied and answered within 20 timeouts after the last proposal");
     }
@@ -644,6 +688,48 @@ static void check_liveness(struct swarm *swarm)
     check_agreement(swarm);
 }
 
+/* ---- What clients were told ---- */
+
+/* Long enough that whatever expires has done so. */
+#define EXPIRED_US 3000000
+
+/* All nodes serve, and nothing is left of what was meant to expire: so says everybody. */
+static void check_reads(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    int64_t calm_us = sim->now_us;
+    struct users_unanswered before = users_unanswered(swarm->users), after;
+
+    event_cancel(sim, &swarm->next_proposal);
+    sim_run_us(sim, EXPIRED_US);
+    users_read_all(swarm->users, swarm->left_out);
+    if (!sim_run_until(sim, 20 * swarm->timeout_us, all_agree, swarm))
+        sim_fail("what clients read last is not answered");
+    after = users_unanswered(swarm->users);
+    if (memcmp(&before, &after, sizeof before) != 0)
+        sim_fail("clients have no answers, though nothing goes wrong: %zu lost their connection, %zu gave up, %zu calls "
+                 "were uncertain, %zu refused",
+                 after.lost - before.lost, after.gave_up - before.gave_up, after.uncertain - before.uncertain,
+                 after.refused - before.refused);
+    if (!history_check(users_history(swarm->users), calm_us))
+        sim_fail("what clients were told is not linearizable");
+    sim_trace(sim, "%zu calls are linearizable; %zu times clients lost their connection, %zu they gave up, %zu were "
+                   "uncertain and %zu refused",
+              history_count(users_history(swarm->users)), after.lost, after.gave_up, after.uncertain, after.refused);
+}
+
+static struct swarm_result result_of(const struct swarm *swarm)
+{
+    const struct sim *sim = swarm->sim;
+
+    return (struct swarm_result){
+        .elections = sim->elections,
+        .commands = sim->commands,
+        .calls = swarm->users != NULL ? history_count(users_history(swarm->users)) : 0,
+        .simulated_us = sim->now_us,
+    };
+}
+
 struct swarm_result swarm_run(uint64_t seed, FILE *trace)
 {
     struct swarm *swarm = calloc(1, sizeof *swarm);
@@ -652,15 +738,17 @@ struct swarm_result swarm_run(uint64_t seed, FILE *trace)
     assert(swarm != NULL);
     swarm->sim = sim_new(seed);
     sim_trace_to(swarm->sim, trace);
-    sim_count(swarm->sim);
-    swarm->sim->telling = true;
     swarm_draw(swarm);
     event_schedule(swarm->sim, &swarm->next_fault, draw_times(swarm, 0, 4));
     event_schedule(swarm->sim, &swarm->next_proposal, 0);
     sim_run_us(swarm->sim, draw_times(swarm, 10, 60));
     mend(swarm);
     check_liveness(swarm);
-    result = (struct swarm_result){swarm->sim->elections, swarm->sim->commands, swarm->sim->now_us};
+    if (swarm->users != NULL)
+        check_reads(swarm);
+    result = result_of(swarm);
+    if (swarm->users != NULL)
+        users_free(swarm->users);
     sim_free(swarm->sim);
     free(swarm);
     return result;
@@ -688,7 +776,7 @@ struct swarm_result swarm_run_failovers(uint64_t seed, int count, uint64_t elect
         sim_kill(sim, leader);
         sim_restart(sim, leader);
     }
-    result = (struct swarm_result){sim->elections, sim->commands, sim->now_us};
+    result = (struct swarm_result){.elections = sim->elections, .commands = sim->commands, .simulated_us = sim->now_us};
     sim_free(sim);
     return result;
 }

@@ -1,8 +1,12 @@
 /* swarm.h - a run of a whole cluster under faults, all of it drawn from the seed: how many nodes, their timeouts, which
- * kinds of faults there are at all and how often. First everything goes wrong, while clients propose at all nodes, and
- * the checker looks on; then the faults end, and within 20 election timeouts one leader must be there whom everybody
- * follows, and must stay; and within as many after the last proposal all logs must be equal and applied, and every
- * proposal answered. */
+ * kinds of faults there are at all and how often. First everything goes wrong, while clients want things of all nodes,
+ * and the checker looks on; then the faults end, and within 20 election timeouts one leader must be there whom everybody
+ * follows, and must stay; and within as many after the last wish all logs must be equal and applied, and every client
+ * answered.
+ *
+ * In runs of odd seeds the machine is a counter, to which proposals go directly (proposer.c). In those of even seeds it
+ * is the key-value service, whose clients speak RESP over cables (users.h); at the end every key is read at every node,
+ * and all that clients were told must be linearizable. */
 #ifndef SIM_SWARM_H
 #define SIM_SWARM_H
 
@@ -12,6 +16,7 @@
 struct swarm_result {
     uint64_t elections; /* leaders made */
     uint64_t commands;  /* committed */
+    uint64_t calls;     /* of clients of the service, that were checked */
     int64_t simulated_us;
 };
 
