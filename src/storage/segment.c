@@ -16,6 +16,7 @@
 
 #define SIZE_BORDER 4096
 #define CHUNK_BYTES (256 * 1024) /* written or read at once */
+#define SYNCED_BYTES (1024 * 1024) /* of a file that is made: written, then synced, at once */
 
 enum {
     AT_MAGIC = 0, /* of both */
@@ -120,7 +121,8 @@ bool segment_header_decode(const uint8_t *bytes, struct segment_header *header, 
 /* ---- Making a file ---- */
 
 /* Zeros by writing them, so that the file has its place on the disk and its size for good. Both copies of the header
- * lie in the first chunk. */
+ * lie in the first chunk. Synced piece by piece: the log's own syncs, which go on meanwhile, never wait for more than a
+ * piece. */
 static bool fill(struct disk_file *file, const struct segment_header *header, struct mailraft_error *err)
 {
     uint8_t *chunk = memory_new(CHUNK_BYTES);
@@ -130,6 +132,8 @@ static bool fill(struct disk_file *file, const struct segment_header *header, st
     for (uint64_t offset = 0; filled && offset < header->size; offset += CHUNK_BYTES) {
         uint64_t left = header->size - offset;
         filled = disk_write(file, offset, chunk, left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES, err);
+        if (filled && left > CHUNK_BYTES && (offset + CHUNK_BYTES) % SYNCED_BYTES == 0)
+            filled = disk_sync(file, err);
         memset(chunk, 0, SEGMENT_DATA_OFFSET);
     }
     memory_free(chunk);
