@@ -115,6 +115,16 @@ static bool watched_are_unchanged(const struct kv *kv, struct kv_contents *conte
     return unchanged;
 }
 
+/* SplitMix64 (Steele, Lea, Flood). */
+static uint64_t split_mix(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
 static void run_all(struct kv *kv, struct kv_contents *contents, struct kv_call *call)
 {
     make_room(kv, contents->arguments_max);
@@ -126,8 +136,10 @@ static void run_all(struct kv *kv, struct kv_contents *contents, struct kv_call 
         resp_put_null_array(call->out, call->resp3);
         return;
     }
+    uint64_t random = call->random;
     resp_put_array(call->out, contents->ops);
     for (size_t i = 0; i < contents->ops; i++) {
+        call->random = split_mix(&random);
         run_next(kv, contents, call);
         if (call->out == &kv->scratch)
             buffer_clear(call->out);
@@ -192,17 +204,12 @@ static void apply(void *context, const struct mailraft_entry *entries, size_t co
 
 /* ---- Reading ---- */
 
-/* SplitMix64 (Steele, Lea, Flood), begun at random: reads need not be the same on every node. */
+/* Begun at random: reads need not be the same on every node. */
 static uint64_t next_random(struct kv *kv)
 {
-    uint64_t z;
-
     if (kv->random == 0)
         random_bytes(&kv->random, sizeof kv->random);
-    z = kv->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return split_mix(&kv->random);
 }
 
 static void read_one(void *context, const void *query, size_t size, int64_t time_us, struct mailraft_buffer *reply)

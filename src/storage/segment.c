@@ -14,8 +14,8 @@
 #define VERSION      1u
 #define FRAME_MAGIC  0x454d5246u /* "FRME" */
 
-#define SIZE_BORDER 4096
-#define CHUNK_BYTES (256 * 1024) /* written or read at once */
+#define SIZE_BORDER  4096
+#define CHUNK_BYTES  (256 * 1024)  /* written or read at once */
 #define SYNCED_BYTES (1024 * 1024) /* of a file that is made: written, then synced, at once */
 
 enum {

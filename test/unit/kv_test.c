@@ -599,6 +599,24 @@ Test(kv, reads_draw_other_random_bits_each_time)
     cr_assert(seen[0] && seen[1] && seen[2]);
 }
 
+Test(kv, the_operations_of_a_transaction_draw_random_bits_of_their_own)
+{
+    static const int COUNT = 64;
+    bool seen[2] = {false};
+
+    ask(KV_SET, "0 x");
+    ask(KV_SET, "1 x");
+    begin(KV_TRANSACTION);
+    kv_request_ops(&building);
+    for (int i = 0; i < COUNT; i++)
+        add_op(KV_RANDOMKEY, "");
+    const char *at = answer() + strlen("*64\r\n");
+    for (int i = 0; i < COUNT; i++, at += strlen("$1\r\n0\r\n"))
+        seen[at[4] - '0'] = true;
+    cr_assert(seen[0] && seen[1]);
+    assert_twins();
+}
+
 /* ---- Snapshots ---- */
 
 static void fill(int count)
