@@ -12,9 +12,9 @@
 struct key {
     int64_t gone_from_us; /* it may be gone in what ends then or later; 0: it does not expire */
     int64_t gone_by_us;
-    uint32_t clean; /* slots that watch it, and since when it has not changed */
+    uint64_t clean; /* slots that watch it, and since when it has not changed */
     bool present;
-    uint8_t unused[3]; /* zeros: equal states have equal bytes */
+    uint8_t unused[7]; /* zeros: equal states have equal bytes */
     struct store_text text;
 };
 
@@ -186,7 +186,7 @@ static bool carry_out_all(struct store *store, const struct store_call *call)
 static void forget_watches(struct store *store, unsigned slot)
 {
     for (int i = 0; i < STORE_KEYS; i++)
-        store->keys[i].clean &= ~(1u << slot);
+        store->keys[i].clean &= ~((uint64_t)1 << slot);
 }
 
 static void watch(struct store *store, const struct store_call *call)
@@ -194,7 +194,7 @@ static void watch(struct store *store, const struct store_call *call)
     forget_watches(store, call->slot);
     for (int i = 0; i < STORE_KEYS; i++)
         if ((call->watched >> i & 1) != 0)
-            store->keys[i].clean |= 1u << call->slot;
+            store->keys[i].clean |= (uint64_t)1 << call->slot;
 }
 
 static bool has_changed(const struct store *store, const struct store_call *call)
@@ -346,9 +346,9 @@ const char *store_call_describe(const struct store_call *call, char *text, size_
         tell(&words, "?");
     else
         tell(&words, "%" PRId64, call->returned_us);
-    tell(&words, " %s of slot %u", KINDS[call->kind], call->slot);
+    tell(&words, " %s of %u", KINDS[call->kind], call->client);
     if (call->kind != STORE_PLAIN)
-        tell(&words, " watched=%u%s", call->watched, call->watch_failed ? " in vain" : "");
+        tell(&words, " watched=%u%s in slot %u", call->watched, call->watch_failed ? " in vain" : "", call->slot);
     for (size_t i = 0; i < call->deed_count; i++)
         tell_deed(&words, &call->deeds[i]);
     tell(&words, " ->");

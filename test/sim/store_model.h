@@ -3,7 +3,9 @@
  *
  * Expiry:   nobody outside knows when the cluster's time has come: a key may be gone from the first moment on that any
  *           clock could have brought about, and must be from the last one on.
- * WATCH:    each client that watches has a slot. A key that is absent may seem changed when it is not (keyspace.h). */
+ * WATCH:    each has a slot of its own, with the transaction that it is for: of one that nobody knows the end of, that
+ *           may come after the next WATCH of the same client. A key that is absent may seem changed when it is not
+ *           (keyspace.h). */
 #ifndef SIM_STORE_MODEL_H
 #define SIM_STORE_MODEL_H
 
@@ -17,7 +19,7 @@
 #define STORE_TEXT_MAX  200 /* bytes of a value; whoever appends sees to it */
 #define STORE_WORD_MAX  24  /* of what is written at once */
 #define STORE_DEEDS_MAX 4   /* of a transaction */
-#define STORE_SLOTS_MAX 16
+#define STORE_SLOTS     64
 #define STORE_NEVER     INT64_MAX
 
 enum store_verb { STORE_GET, STORE_SET, STORE_SETNX, STORE_INCR, STORE_APPEND, STORE_DEL, STORE_GETDEL, STORE_VERBS };
@@ -51,11 +53,12 @@ enum store_call_kind {
 /* What a client asked for, and what it was told. */
 struct store_call {
     int64_t called_us, returned_us; /* LINEARIZABLE_UNKNOWN: it was not told */
+    unsigned client; /* who called; to be told */
     enum store_call_kind kind;
     size_t deed_count;
     struct store_deed deeds[STORE_DEEDS_MAX];
     unsigned watched;  /* TRANSACTION: keys that must not have changed since they were watched */
-    unsigned slot;     /* whose watches those are */
+    unsigned slot;     /* in which those are; below STORE_SLOTS */
     bool watch_failed; /* the WATCH was not carried out: then nothing needs to be */
     bool aborted;      /* TRANSACTION: it answered that they had changed */
     struct store_answer answers[STORE_DEEDS_MAX];

@@ -36,7 +36,7 @@ struct user {
     struct event retry;    /* opens a cable */
     struct event patience; /* the oldest reply should have come */
     struct users *users;
-    unsigned slot;
+    unsigned number;
     raft_id only;        /* it comes to that node alone; NO_ONE: to any */
     struct cable *cable; /* NULL: none */
     raft_id node;        /* to which that leads, or led */
@@ -55,6 +55,10 @@ struct users {
     bool too_long[SIM_KEYS_MAX];
     int groups[GROUPS_OPEN]; /* whose keys clients turn to now */
     int group_count;         /* that they have ever turned to */
+    struct slots {
+        unsigned last;
+        uint64_t lost; /* bits: a transaction that nobody knows the end of has it for good */
+    } slots[HISTORY_GROUPS];
     struct users_unanswered unanswered;
     struct user list[USERS_MAX];
     struct user readers[MEMBERS_MAX];
@@ -194,7 +198,7 @@ static struct record *begin_call(struct user *user, int group, enum store_call_k
     struct record *record = history_add(user->users->history, group, user->users->sim->now_us, user->last[group]);
 
     record->call.kind = kind;
-    record->call.slot = user->slot;
+    record->call.client = user->number;
     user->last[group] = record;
     return record;
 }
@@ -208,11 +212,23 @@ static void call_plainly(struct user *user, int group, struct store_deed deed)
     await(user, AWAITED_ANSWER, record, NULL);
 }
 
+/* By when it is used again, whoever had it has long been answered, or is lost. */
+static unsigned next_slot(struct users *users, int group)
+{
+    struct slots *slots = &users->slots[group];
+
+    do
+        slots->last = (slots->last + 1) % STORE_SLOTS;
+    while ((slots->lost >> slots->last & 1) != 0);
+    return slots->last;
+}
+
 static struct record *watch(struct user *user, int group)
 {
     struct record *record = begin_call(user, group, STORE_WATCH);
 
     record->call.watched = (unsigned)sim_draw(user->users->sim, 1, 1 << STORE_KEYS);
+    record->call.slot = next_slot(user->users, group);
     put_watch(&user->output, &record->call, group);
     await(user, AWAITED_ANSWER, record, NULL);
     return record;
@@ -221,13 +237,17 @@ static struct record *watch(struct user *user, int group)
 static void transact(struct user *user, int group)
 {
     struct sim *sim = user->users->sim;
-    struct record *watched = sim_flip_coin() ? watch(user, group) : NULL, *record;
+    bool watches = sim_flip_coin() && !history_is_full(user->users->history, group);
+    struct record *watched = watches ? watch(user, group) : NULL, *record;
     int64_t count = sim_draw(sim, 1, STORE_DEEDS_MAX + 1);
 
     if (watched != NULL && sim_flip_coin()) /* as whoever watches does */
         call_plainly(user, group, (struct store_deed){.verb = STORE_GET});
     record = begin_call(user, group, STORE_TRANSACTION);
-    record->call.watched = watched != NULL ? watched->call.watched : 0;
+    if (watched != NULL) {
+        record->call.watched = watched->call.watched;
+        record->call.slot = watched->call.slot;
+    }
     put_words(&user->output, 1, "MULTI");
     await(user, AWAITED_BEGUN, record, NULL);
     while (count-- > 0) {
@@ -243,7 +263,7 @@ static void transact(struct user *user, int group)
 
 static void send_all(struct user *user)
 {
-    sim_trace(user->users->sim, "client %u of %d sends %zu bytes and awaits %d replies", user->slot, user->node,
+    sim_trace(user->users->sim, "client %u of %d sends %zu bytes and awaits %d replies", user->number, user->node,
               user->output.size, user->awaited_count);
     cable_send(user->cable, user->output.bytes, user->output.size);
     buffer_clear(&user->output);
@@ -362,6 +382,14 @@ static void note_length(struct users *users, const struct record *record, size_t
         *too_long = answer->text.size > LONG_TEXT;
 }
 
+/* Nobody will ever tell what became of it. */
+static void lose_call(struct users *users, const struct record *record)
+{
+    history_lose(users->history, record);
+    if (record->call.watched != 0)
+        users->slots[record->group].lost |= (uint64_t)1 << record->call.slot;
+}
+
 /* What stands in the place of an answer where there is none. */
 static bool take_no_answer(struct users *users, struct record *record, const struct heard *reply)
 {
@@ -373,7 +401,7 @@ static bool take_no_answer(struct users *users, struct record *record, const str
     if (!says(reply, '-', "UNCERTAIN "))
         return false;
     users->unanswered.uncertain++;
-    history_lose(users->history, record);
+    lose_call(users, record);
     if (record->call.kind == STORE_PLAIN && record->call.deeds[0].verb == STORE_GET)
         sim_fail("what only reads is answered as uncertain");
     return true;
@@ -469,7 +497,7 @@ static void hear(void *client, const uint8_t *bytes, size_t size)
     mailraft_buffer_put(&user->input, bytes, size);
     while (take_next(user, &at))
         forget_first(user);
-    sim_trace(user->users->sim, "client %u of %d hears %zu bytes and awaits %d replies", user->slot, user->node, size,
+    sim_trace(user->users->sim, "client %u of %d hears %zu bytes and awaits %d replies", user->number, user->node, size,
               user->awaited_count);
     mailraft_buffer_put(&rest, user->input.bytes + at, user->input.size - at);
     buffer_fini(&user->input);
@@ -487,7 +515,7 @@ static void lose(void *client)
     user->users->unanswered.lost += user->awaited_count > 0;
     for (int i = 0; i < user->awaited_count; i++)
         if (user->awaited[i].kind == AWAITED_ANSWER || user->awaited[i].kind == AWAITED_END)
-            history_lose(user->users->history, user->awaited[i].record);
+            lose_call(user->users, user->awaited[i].record);
     user->awaited_count = 0;
     buffer_clear(&user->input);
     memset(user->last, 0, sizeof user->last);
@@ -515,16 +543,16 @@ static void patience_fire(struct event *event)
 {
     struct user *user = (struct user *)((char *)event - offsetof(struct user, patience)); // NOLINT
 
-    sim_trace(user->users->sim, "client %u of %d gives up", user->slot, user->node);
+    sim_trace(user->users->sim, "client %u of %d gives up", user->number, user->node);
     user->users->unanswered.gave_up++;
     hang_up(user);
 }
 
 /* ---- All of them ---- */
 
-static void user_init(struct user *user, struct users *users, unsigned slot, raft_id only)
+static void user_init(struct user *user, struct users *users, unsigned number, raft_id only)
 {
-    *user = (struct user){.users = users, .slot = slot, .only = only};
+    *user = (struct user){.users = users, .number = number, .only = only};
     user->retry.fire = retry_fire;
     user->patience.fire = patience_fire;
     event_schedule(users->sim, &user->retry, sim_draw(users->sim, 0, RETRY_US_MAX));
@@ -607,7 +635,7 @@ void users_read_all(struct users *users, const bool *left_out)
 
         if (left_out[i])
             continue;
-        user_init(reader, users, STORE_SLOTS_MAX - 1, i + 1);
+        user_init(reader, users, USERS_MAX, i + 1);
         event_cancel(users->sim, &reader->retry);
         retry_fire(&reader->retry);
         for (int key = 0; key < STORE_KEYS * users->group_count; key++)

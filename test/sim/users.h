@@ -5,7 +5,7 @@
 
 #include "sim/history.h"
 
-#define USERS_MAX STORE_SLOTS_MAX
+#define USERS_MAX 16
 
 struct users;
 

@@ -240,6 +240,22 @@ Test(store_model, each_slot_watches_for_itself)
     cr_assert_not(happens(&two_done));
 }
 
+Test(store_model, every_slot_has_watches_of_its_own)
+{
+    HAPPENS(STORE_SET, 0, "a", FINE);
+    for (unsigned slot = 0; slot < STORE_SLOTS; slot++) {
+        struct store_call watch = watch_of(slot, 1);
+
+        cr_assert(happens(&watch));
+    }
+    for (unsigned slot = 0; slot < STORE_SLOTS; slot++) {
+        struct store_call done = transaction_of(slot, 1, false);
+
+        cr_assert(happens(&done));
+        cr_assert_not(happens(&done));
+    }
+}
+
 Test(store_model, a_key_that_is_absent_may_seem_changed)
 {
     struct store_call watch = watch_of(1, 1), aborted = transaction_of(1, 1, true), done = transaction_of(1, 1, false);
@@ -340,10 +356,11 @@ Test(store_model, a_call_tells_all_of_itself)
     add(&call, STORE_GET, 1, "", text("<7>"));
     add(&call, STORE_INCR, 0, "", WRONG);
     add(&call, STORE_DEL, 0, "", number(1));
-    call.slot = 4;
+    call.client = 4;
+    call.slot = 63;
     call.watched = 2;
     cr_assert_str_eq(store_call_describe(&call, told, sizeof told),
-                     "1010 to 1015 transaction of slot 4 watched=2 SET 1 <7> for 5000 us GET 1 INCR 0 DEL 0 -> OK "
+                     "1010 to 1015 transaction of 4 watched=2 in slot 63 SET 1 <7> for 5000 us GET 1 INCR 0 DEL 0 -> OK "
                      "\"<7>\" error 1");
     call.aborted = true;
     cr_assert_not_null(strstr(store_call_describe(&call, told, sizeof told), " -> aborted"));
