@@ -10,7 +10,7 @@
 #include "raft/replication.h"
 #include "raft/vote.h"
 
-#define WALL_MOVED_US     50000  /* so far the wall clock may move before the log tells its new lead */
+#define WALL_MOVED_US 50000 /* so far the wall clock may move before the log tells its new lead */
 
 int64_t leader_quorum_heard_us(const struct server *server)
 {
@@ -33,16 +33,48 @@ static uint32_t round_trip_max_us(const struct server *server)
     return max_us < UINT32_MAX ? (uint32_t)max_us : UINT32_MAX;
 }
 
+/* Queries may begin so many rounds that an answer from far away comes when its round is not kept any more. */
+static void mark_round(struct server *server)
+{
+    size_t count = server->round_mark_count;
+    int64_t least_us = server->config.election_timeout_max_us / (ROUND_MARKS / 2);
+    if (count > 0 && server->now_us - server->round_marks[(count - 1) % ROUND_MARKS].sent_us < least_us)
+        return;
+    server->round_marks[count % ROUND_MARKS] = (struct round_mark){server->heartbeat_round, server->now_us};
+    server->round_mark_count++;
+}
+
+static void begin_round(struct server *server)
+{
+    server->heartbeat_round++;
+    server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT] = server->now_us;
+    mark_round(server);
+}
+
+/* When it left; of one that is not kept, when an earlier one did. False: that is long ago. */
+static bool find_round(const struct server *server, uint64_t round, int64_t *sent_us)
+{
+    size_t count = server->round_mark_count;
+    *sent_us = server->round_sent_us[round % ROUNDS_KEPT];
+    if (server->heartbeat_round - round < ROUNDS_KEPT)
+        return true;
+    for (size_t i = count; i > 0 && i + ROUND_MARKS > count; i--) {
+        const struct round_mark *mark = &server->round_marks[(i - 1) % ROUND_MARKS];
+        *sent_us = mark->sent_us;
+        if (mark->round <= round)
+            return true;
+    }
+    return false;
+}
+
 /* Begins a new round, unless the last one began so lately that ROUNDS_KEPT such rounds would not outlast the timeout
  * within which an answer counts. Then these heartbeats belong to that one, and count as sent when it began. */
 static void number_round(struct server *server)
 {
     int64_t least_us = server->config.election_timeout_max_us / (ROUNDS_KEPT / 2);
     int64_t began_us = server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT];
-    if (server->heartbeat_round > 0 && server->now_us - began_us < least_us)
-        return;
-    server->heartbeat_round++;
-    server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT] = server->now_us;
+    if (server->heartbeat_round == 0 || server->now_us - began_us >= least_us)
+        begin_round(server);
 }
 
 /* A heartbeat names the last entry that its receiver has acknowledged: so it never contradicts a log that is only
@@ -80,8 +112,7 @@ void leader_confirm_reads(struct server *server)
 {
     if (!reads_want_round(server) || server->handing_over)
         return;
-    server->heartbeat_round++;
-    server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT] = server->now_us;
+    begin_round(server);
     send_round(server);
     reads_begin_round(server);
 }
@@ -91,11 +122,12 @@ static void note_round(struct server *server)
 {
     const struct message *answer = server->message;
     struct peer *peer = &server->peers[members_find(&server->config.members, answer->server_id)];
+    int64_t sent_us;
     if (answer->round <= peer->answered_round || answer->round > server->heartbeat_round ||
-        server->heartbeat_round - answer->round >= ROUNDS_KEPT)
+        !find_round(server, answer->round, &sent_us))
         return; /* answered already, never sent, or long ago */
     peer->answered_round = answer->round;
-    peer->answered_sent_us = server->round_sent_us[answer->round % ROUNDS_KEPT];
+    peer->answered_sent_us = sent_us;
     peer->round_trip_us = server->now_us - peer->answered_sent_us;
     reads_count(server);
     log_debug(server->log, "Round trip peer=%d round=%llu round_trip_us=%lld", peer->id,

@@ -113,7 +113,13 @@ enum outsider_told { OUTSIDER_NOT, OUTSIDER_NEW, OUTSIDER_LOST };
 
 #define SERVER_STOP_WAIT_US 500000 /* how long one that stops waits to hear its successor, and for answers */
 
-#define ROUNDS_KEPT 1024 /* how many rounds back an answer still tells a round trip */
+#define ROUNDS_KEPT 1024 /* how many rounds back an answer tells its round trip exactly */
+#define ROUND_MARKS 64   /* for older ones: together they reach back two election timeouts */
+
+struct round_mark {
+    uint64_t round;
+    int64_t sent_us;
+};
 
 struct server {
     /* Fixed while it runs. */
@@ -203,7 +209,9 @@ struct server {
     int64_t heartbeat_due_us;
     uint64_t heartbeat_round;   /* numbers the rounds of heartbeats, from 1 in each term */
     raft_index term_begin_index; /* of the first entry of our term */
-    int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT */
+    int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT ... */
+    struct round_mark round_marks[ROUND_MARKS]; /* ... and some before, from time to time; a ring */
+    size_t round_mark_count;    /* of those that there have been in this term */
 
     struct letter_list reads_gathered;   /* queries that came since the last round for queries began ... */
     struct letter_list reads_confirming; /* ... that wait for the answers to it (number: the round) ... */

@@ -312,6 +312,28 @@ Test(leader, an_answer_counts_as_long_as_the_timeout_however_many_heartbeats_lef
     stage_close(sim);
 }
 
+/* Queries, which a near follower confirms, begin many rounds while an answer comes from far away. */
+Test(leader, hears_one_whose_answers_are_many_rounds_old)
+{
+    struct sim *sim = stage_open(3);
+    stage_leader(sim);
+    for (uint64_t number = 1; number <= 20 * ROUNDS_KEPT; number++) {
+        if (number % 16 == 0)
+            sim_run_us(sim, US / 2);
+        stage_ask_query(sim, number, "get", false);
+        answer_heartbeat(sim, 2, stage_server(sim)->heartbeat_round);
+        if (number > 2 * ROUNDS_KEPT && number % 100 == 0)
+            answer_heartbeat(sim, 3, stage_server(sim)->heartbeat_round - 2 * ROUNDS_KEPT); /* 64 ms ago */
+        sim_forget_sent(sim, 1);
+    }
+    const struct server *server = stage_server(sim);
+    cr_assert_eq(server->role, LEADER);
+    int64_t silent_us = server->now_us - server->peers[2].answered_sent_us;
+    cr_assert_geq(silent_us, 64 * US, "it is not taken for younger than it is");
+    cr_assert_lt(silent_us, 64 * US + 300 * US / 8, "%lld", (long long)silent_us);
+    stage_close(sim);
+}
+
 Test(leader, does_not_tell_for_ever_how_long_one_took_that_is_gone)
 {
     struct sim *sim = stage_open(3);
