@@ -190,6 +190,7 @@ static void enter_leader(struct server *server, enum role from, const char *caus
     server->handing_over = false;
     server->successor = -1;
     server->heartbeat_round = 0;
+    server->round_mark_count = 0;
     server->heartbeat_due_us = server->now_us;
     for (int i = 0; i < server->config.members.count; i++) {
         server->peers[i].answered_round = 0;
@@ -596,7 +597,8 @@ enum mail server_take_mail(struct server *server, int64_t deadline_us)
         return open_letter(server);
     if (!server->stop_asked || server->now_us < server->stop_deadline_us)
         return MAIL_DEADLINE;
-    log_info(server->log, "Stopping cause=\"heard no successor in time\"");
+    log_info(server->log, "Stopping cause=\"%s in time\"",
+             server->finishing ? "not all that was asked for was answered" : "heard no successor");
     server->stopping = true;
     return MAIL_CHANGED;
 }

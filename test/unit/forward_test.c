@@ -442,6 +442,21 @@ Test(forward, an_answer_whose_connection_is_gone_is_not_sent_over_another)
     stage_close(sim);
 }
 
+Test(forward, whoever_stops_waits_a_while_for_the_answers_and_says_when_it_gives_up)
+{
+    struct sim *sim = open_leader();
+    forward(sim, 3, 1, REQUEST_COMMAND, 7, "add 5");
+    sim_close_peer(sim, 1, 2);
+    sim_close_peer(sim, 1, 3);
+    sim_stop(sim, 1);
+    sim_run_us(sim, 490 * US);
+    cr_assert(sim_lives(sim, 1));
+    sim_run_us(sim, 20 * US);
+    cr_assert_not(sim_lives(sim, 1));
+    cr_assert(sim_log_has(sim, 1, "Stopping cause=\"not all that was asked for was answered in time\""));
+    stage_close(sim);
+}
+
 /* Its follower may have been told of the connection before it is told itself. */
 Test(forward, an_answer_waits_until_its_sender_knows_of_its_own_connection)
 {
