@@ -27,7 +27,7 @@ struct applier {
     struct sack {                  /* what leaves for one pile together */
         struct pile *pile;
         struct letter_list letters;
-    } *sacks;
+    } * sacks;
     size_t sack_count;
     size_t gathered_bytes; /* of all that is in them */
 };
