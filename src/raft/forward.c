@@ -262,7 +262,8 @@ static void flush_replies(struct server *server, int position)
 /* What waits already counts: so an answer of any size has its chance. */
 static bool is_stuffed(const struct server *server, const struct peer *peer)
 {
-    return mailbox_waiting_bytes(server->mailbox, peer->id, CHANNEL_BULK) > FORWARD_WAITING_MAX;
+    size_t leaving = mailbox_waiting_bytes(server->mailbox, peer->id, CHANNEL_BULK);
+    return peer->answers.size + leaving > FORWARD_WAITING_MAX;
 }
 
 void forward_reply(struct server *server)
