@@ -398,6 +398,7 @@ int nodes_settled_leader(const struct nodes *nodes)
 int nodes_settle(struct nodes *nodes)
 {
     int64_t deadline_us = clock_now_us() + NODES_WAIT_US;
+    nodes_read(nodes, clock_now_us()); /* they may have told of another since */
     while (nodes_settled_leader(nodes) == 0) {
         if (clock_now_us() > deadline_us)
             nodes_die_stuck(nodes, "a leader that every node follows");

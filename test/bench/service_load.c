@@ -12,6 +12,7 @@
 #include "storage/segment.h"
 
 #define NODES           3
+#define TRIES_MAX       3
 #define FLOOR_US        1000000
 #define REQUEST_BYTES   300 /* a SET of such a key and value, as a client says it */
 #define ENTRY_BYTES     (ENTRY_HEAD_BYTES + REQUEST_BYTES)
@@ -41,6 +42,7 @@ struct field {
     struct redis redis;
     struct etcd etcd;
     int etcd_leader;
+    int repeated; /* loads that failed */
     struct floor_trio floor;
 };
 
@@ -77,22 +79,42 @@ __attribute__((noreturn)) static void die_of_load(struct field *field)
     bench_die("A request failed under load; the nodes' state logs: %s", field->nodes.stuck_path);
 }
 
-static struct loaded put_under_load(const struct load *load, enum side side, bool through_follower, struct field *field)
+static bool put_under_load(struct loaded *loaded, const struct load *load, enum side side, bool through_follower,
+                           const struct field *field)
+{
+    int port = port_of(field, side, through_follower);
+    return side == ETCD ? load_etcd(loaded, load, port, field->workplace)
+                        : load_redis(loaded, load, port, field->workplace);
+}
+
+static void find_leaders(struct field *field)
+{
+    field->leader = nodes_settle(&field->nodes);
+    field->etcd_leader = etcd_settle(&field->etcd);
+}
+
+/* A load is put again where a leader changed under it: its clients take that for an error. */
+static struct loaded load_until_good(const struct load *load, enum side side, bool through_follower,
+                                     double *cpu_seconds, struct field *field)
 {
     struct loaded loaded;
-    int port = port_of(field, side, through_follower);
-    bool good = side == ETCD ? load_etcd(&loaded, load, port, field->workplace)
-                             : load_redis(&loaded, load, port, field->workplace);
-    if (!good)
-        die_of_load(field);
-    return loaded;
+    for (int tries = 0; tries < TRIES_MAX; tries++) {
+        find_leaders(field);
+        double before = cpu_seconds_of(field, side);
+        bool good = put_under_load(&loaded, load, side, through_follower, field);
+        *cpu_seconds = cpu_seconds_of(field, side) - before;
+        if (good)
+            return loaded;
+        field->repeated++;
+    }
+    die_of_load(field);
 }
 
 static void load_side(struct service_row *row, const struct load *load, enum side side, struct field *field)
 {
-    double before = cpu_seconds_of(field, side);
-    struct loaded loaded = put_under_load(load, side, row->through_follower, field);
-    figures_add(&row->cpu_seconds[side], (cpu_seconds_of(field, side) - before) * 1e5 / (double)load->requests);
+    double cpu_seconds;
+    struct loaded loaded = load_until_good(load, side, row->through_follower, &cpu_seconds, field);
+    figures_add(&row->cpu_seconds[side], cpu_seconds * 1e5 / (double)load->requests);
     figures_add(&row->per_second[side], loaded.per_second);
     figures_add(&row->median_ms[side], loaded.median_ms);
 }
@@ -136,19 +158,13 @@ static void run_row(struct service_row *row, int share, struct field *field)
     figures_add(&row->floor_ratio, last(&row->median_ms[OURS]) / last(&row->floor_ms));
 }
 
-static void check_leaders(struct field *field)
-{
-    if (nodes_settle(&field->nodes) != field->leader || etcd_settle(&field->etcd) != field->etcd_leader)
-        bench_die("A leader changed under load");
-    nodes_forget_record(&field->nodes);
-}
-
 static void warm_up(struct field *field, int share)
 {
     const struct load writes = {true, 50, WARM_UP_AT_ONCE, WARM_UP_COUNT}, etcd_writes = {true, 50, 1, 2000 / share};
-    put_under_load(&writes, OURS, false, field);
-    put_under_load(&writes, REDIS, false, field);
-    put_under_load(&etcd_writes, ETCD, false, field);
+    double cpu_seconds;
+    load_until_good(&writes, OURS, false, &cpu_seconds, field);
+    load_until_good(&writes, REDIS, false, &cpu_seconds, field);
+    load_until_good(&etcd_writes, ETCD, false, &cpu_seconds, field);
 }
 
 static void open_field(struct field *field, const struct workplace *workplace)
@@ -160,8 +176,6 @@ static void open_field(struct field *field, const struct workplace *workplace)
     nodes_open(&field->nodes, workplace, &SETTINGS, NODES);
     nodes_start_all(&field->nodes);
     floor_trio_start(&field->floor, workplace, ENTRY_BYTES, (size_t)frame_bytes(ENTRY_BYTES));
-    field->leader = nodes_settle(&field->nodes);
-    field->etcd_leader = etcd_settle(&field->etcd);
 }
 
 static void close_field(struct field *field)
@@ -174,7 +188,7 @@ static void close_field(struct field *field)
 
 void service_load_measure(struct service_load *service, const struct workplace *workplace)
 {
-    struct field field;
+    struct field field = {.repeated = 0};
     for (int i = 0; i < SERVICE_ROWS; i++)
         service->rows[i] = ROWS[i];
     open_field(&field, workplace);
@@ -185,11 +199,11 @@ void service_load_measure(struct service_load *service, const struct workplace *
         for (int i = 0; i < SERVICE_ROWS; i++) {
             struct service_row *row = &service->rows[i];
             run_row(row, service->share, &field);
-            check_leaders(&field);
             fprintf(stderr, "bench:   %s, %d clients: %.0f a second, %.2f of redis-server's\n", row->name,
                     row->load.clients, last(&row->per_second[OURS]), last(&row->ratio[REDIS]));
         }
     }
+    service->repeated = field.repeated;
     close_field(&field);
 }
 
@@ -248,6 +262,8 @@ void service_load_print(struct service_load *service)
         print_ratio(row, ETCD);
         printf("\n");
     }
+    if (service->repeated > 0)
+        printf("\n%d loads were put again, since a request had failed in them.\n", service->repeated);
     for (int i = 0; i < SERVICE_ROWS; i++)
         print_floor(&service->rows[i]);
     printf(

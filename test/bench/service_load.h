@@ -27,6 +27,7 @@ struct service_load {
     int runs;
     int share; /* a run makes one in so many of the requests */
     struct service_row rows[SERVICE_ROWS];
+    int repeated; /* loads that were put again, since a request had failed in them */
 };
 
 void service_load_measure(struct service_load *service, const struct workplace *workplace);
