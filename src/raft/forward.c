@@ -280,7 +280,7 @@ void forward_reply(struct server *server)
                           .leader_id = letter->reply.leader_id,
                           .bytes = letter->reply.bytes.bytes,
                           .size = letter->reply.bytes.size};
-    if (reply.size > 0 && is_stuffed(server, peer)) {
+    if (reply.size > FORWARD_SMALL_BYTES && is_stuffed(server, peer)) {
         reply.outcome = OUTCOME_UNCERTAIN; /* of a query, too: NOT_EXECUTED would say that we do not lead */
         reply.size = 0;
     }

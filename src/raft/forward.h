@@ -8,7 +8,7 @@
  *            truth. When another leads, and it does not answer within an election timeout, it may be paused.
  * Bounds:    FORWARD_WINDOW_BYTES on their way; above that, mail of clients waits. What is to be answered to one
  *            member and has not left is bounded by FORWARD_WAITING_MAX and an answer: above it they go without their
- *            bytes. */
+ *            bytes, but for small ones, so that others do not pay for who asked for much. */
 #ifndef RAFT_FORWARD_H
 #define RAFT_FORWARD_H
 
@@ -17,6 +17,7 @@
 #define FORWARD_WINDOW_BYTES (4 * 1024 * 1024)
 #define FORWARD_WAITING_MAX  (64 * 1024 * 1024)
 #define FORWARD_GATHER_BYTES (48 * 1024)
+#define FORWARD_SMALL_BYTES  256
 
 /* ---- Asking ---- */
 

@@ -518,8 +518,11 @@ Test(forward, an_answer_that_finds_no_room_is_uncertain_and_leaves_the_way_open)
 {
     struct sim *sim = open_leader();
     put_reply(sim, 7, FORWARD_WAITING_MAX + 1);
-    put_reply(sim, 8, 1);
+    put_reply(sim, 8, FORWARD_SMALL_BYTES + 1);
     cr_assert_eq(last_outcome(sim, 3, 8), OUTCOME_UNCERTAIN);
+    put_reply(sim, 7, FORWARD_WAITING_MAX + 1);
+    put_reply(sim, 8, FORWARD_SMALL_BYTES);
+    cr_assert_eq(last_outcome(sim, 3, 8), OUTCOME_READ, "a small one is sent");
     put_reply(sim, 9, FORWARD_WAITING_MAX + 1);
     cr_assert_eq(last_outcome(sim, 3, 9), OUTCOME_READ, "one of any size has its chance");
     sim_lose_peer(sim, 1, 3, CHANNEL_BULK);
