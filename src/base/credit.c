@@ -7,8 +7,10 @@
 struct credit {
     struct mutex mutex; /* guards what follows */
     struct wake wake;   /* some credit is left, or it was closed */
-    int64_t left;       /* bytes; below zero after a letter that was larger than what was left */
+    int64_t whole;      /* bytes, when none is taken */
+    int64_t left;       /* of them; below zero after a letter that was larger than what was left */
     bool closed;
+    bool abandoned; /* freed when it is whole */
 };
 
 struct credit *credit_new(size_t bytes)
@@ -17,7 +19,7 @@ struct credit *credit_new(size_t bytes)
 
     mutex_init(&credit->mutex);
     wake_init(&credit->wake);
-    credit->left = (int64_t)bytes;
+    credit->whole = credit->left = (int64_t)bytes;
     return credit;
 }
 
@@ -44,13 +46,30 @@ bool credit_take(struct credit *credit, size_t bytes)
     return open;
 }
 
+void credit_charge(struct credit *credit, size_t bytes)
+{
+    mutex_lock(&credit->mutex);
+    credit->left -= (int64_t)bytes;
+    mutex_unlock(&credit->mutex);
+}
+
+bool credit_await(struct credit *credit)
+{
+    return credit_take(credit, 0);
+}
+
 void credit_give(struct credit *credit, size_t bytes)
 {
+    bool last;
+
     mutex_lock(&credit->mutex);
     credit->left += (int64_t)bytes;
     if (credit->left > 0)
         wake_one(&credit->wake);
+    last = credit->abandoned && credit->left == credit->whole;
     mutex_unlock(&credit->mutex);
+    if (last)
+        credit_free(credit);
 }
 
 void credit_close(struct credit *credit)
@@ -59,4 +78,16 @@ void credit_close(struct credit *credit)
     credit->closed = true;
     wake_all(&credit->wake);
     mutex_unlock(&credit->mutex);
+}
+
+void credit_abandon(struct credit *credit)
+{
+    bool last;
+
+    mutex_lock(&credit->mutex);
+    credit->abandoned = true;
+    last = credit->left == credit->whole;
+    mutex_unlock(&credit->mutex);
+    if (last)
+        credit_free(credit);
 }

@@ -77,6 +77,41 @@ Test(credit, closing_ends_a_take_that_waits)
     credit_free(taker.credit);
 }
 
+static void await_some(void *context)
+{
+    struct taker *taker = context;
+
+    taker->taken = credit_await(taker->credit);
+}
+
+Test(credit, what_is_charged_is_awaited)
+{
+    struct taker taker = {credit_new(10), false};
+    struct thread thread;
+    struct mailraft_error err;
+
+    credit_charge(taker.credit, 9);
+    cr_assert(credit_await(taker.credit), "some is left");
+    credit_charge(taker.credit, 6);
+    cr_assert(thread_start(&thread, "taker", await_some, &taker, &err));
+    credit_give(taker.credit, 6);
+    thread_join(&thread);
+    cr_assert(taker.taken);
+    credit_free(taker.credit);
+}
+
+/* A leak, or a second free, is what would show. */
+Test(credit, one_that_is_abandoned_lasts_until_all_is_given_back)
+{
+    struct credit *credit = credit_new(10);
+
+    credit_charge(credit, 15);
+    credit_abandon(credit);
+    credit_give(credit, 10);
+    credit_give(credit, 5);
+    credit_abandon(credit_new(10));
+}
+
 #define ROUNDS 20000
 
 struct game {
