@@ -4,10 +4,13 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/credit.h"
 #include "base/memory.h"
 #include "base/thread.h"
 
-#define GATHER_BYTES (64 * 1024) /* of answers that leave together; a larger one leaves at once */
+#define GATHER_BYTES        (64 * 1024)        /* of answers that leave together; a larger one leaves at once */
+#define UNHANDLED_BYTES_MAX (16 * 1024 * 1024) /* of large answers that have left and that nobody has handled yet */
+#define LARGE_BYTES         1024               /* smaller ones are bounded by what asks for them */
 
 struct applier {
     const struct mailraft_machine *machine; /* NULL: none */
@@ -29,6 +32,7 @@ struct applier {
         struct letter_list letters;
     } * sacks;
     size_t sack_count;
+    struct credit *credit; /* for the large answers that leave */
     size_t gathered_bytes; /* of all that is in them */
 };
 
@@ -81,15 +85,32 @@ static void send_off(struct applier *applier)
     applier->gathered_bytes = 0;
 }
 
-/* Takes the answer that was put together. */
+static void charge(struct applier *applier, struct letter *reply)
+{
+    size_t size = reply->reply.bytes.size;
+    if (size < LARGE_BYTES)
+        return;
+    reply->credit = applier->credit;
+    reply->credit_bytes = size;
+    credit_charge(applier->credit, size);
+}
+
+/* Takes the answer that was put together. Many small questions may have large answers: they must not take all memory
+ * before anybody can look at them. Whoever gets them never waits for us, so they are soon handled, also where a client
+ * does not read. */
 static void send_reply(struct applier *applier, const struct proposer *proposer, enum outcome outcome, raft_index index)
 {
     applier->gathered_bytes += sizeof(struct letter) + applier->answer.size;
-    if (proposer->pile != NULL)
-        send(applier, proposer->pile, reply_new(proposer, outcome, index, NO_ONE, &applier->answer));
+    if (proposer->pile != NULL) {
+        struct letter *reply = reply_new(proposer, outcome, index, NO_ONE, &applier->answer);
+        charge(applier, reply);
+        send(applier, proposer->pile, reply);
+    }
     buffer_clear(&applier->answer);
-    if (applier->gathered_bytes >= GATHER_BYTES)
-        send_off(applier);
+    if (applier->gathered_bytes < GATHER_BYTES)
+        return;
+    send_off(applier);
+    credit_await(applier->credit);
 }
 
 /* ---- One batch ---- */
@@ -240,6 +261,7 @@ static void applier_free(struct applier *applier)
     memory_free(applier->entries);
     memory_free(applier->sacks);
     buffer_fini(&applier->answer);
+    credit_abandon(applier->credit);
     memory_free(applier);
 }
 
@@ -249,6 +271,7 @@ struct applier *applier_start(const struct mailraft_machine *machine, struct pil
     struct applier *applier = memory_new(sizeof *applier);
     applier->machine = machine;
     applier->pile = pile_new();
+    applier->credit = credit_new(UNHANDLED_BYTES_MAX);
     applier->answers = answers;
     applier->log = log;
     applier->standing.deadline_us = MAILRAFT_NO_DEADLINE;
@@ -275,6 +298,7 @@ void applier_query(struct applier *applier, struct letter_list *queries)
 void applier_close(struct applier *applier)
 {
     pile_put(applier->pile, LANE_CONTROL, letter_new(LETTER_NO_MORE));
+    credit_close(applier->credit);
 }
 
 void applier_join(struct applier *applier)

@@ -4,7 +4,9 @@
  * Letters:   LETTER_APPLY: it applies the entries, which follow those before, answers whoever waits for one of them
  *            with LETTER_REPLY on that one's pile, and says LETTER_APPLIED to the server (inner lane), one for all that
  *            it found on its pile. LETTER_QUERY: it asks the machine and answers the same way.
- *            Its last letter, after applier_close, is LETTER_APPLIER_ENDED (control lane). */
+ *            Its last letter, after applier_close, is LETTER_APPLIER_ENDED (control lane).
+ * Bounds:    some 16 MiB of large answers that nobody has handled yet: it waits then. Whoever gets them handles them
+ *            without waiting for it. */
 #ifndef RAFT_APPLIER_H
 #define RAFT_APPLIER_H
 

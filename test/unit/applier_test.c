@@ -311,6 +311,65 @@ Test(applier, large_answers_leave_one_by_one)
     play_with(&LARGE, answer_many);
 }
 
+#define HUGE_BYTES (1024 * 1024)
+#define HUGE_COUNT 40
+
+static void read_huge(void *context, const void *query, size_t size, int64_t time_us, struct mailraft_buffer *reply)
+{
+    static const uint8_t HUGE[HUGE_BYTES];
+    (void)context, (void)query, (void)size, (void)time_us;
+    mailraft_buffer_put(reply, HUGE, HUGE_BYTES);
+    given++;
+}
+
+static const struct mailraft_machine HUGE_ANSWERS = {.apply = apply_large, .read = read_huge};
+
+static void ask_for_much(struct scene *scene)
+{
+    struct letter_list queries = {0};
+    the_scene = scene;
+    given = 0;
+    for (uint64_t i = 1; i <= HUGE_COUNT; i++) {
+        struct letter *query = letter_new(LETTER_QUERY);
+        query->proposer = (struct proposer){.pile = scene->client, .number = i};
+        letter_list_add(&queries, query);
+    }
+    applier_query(scene->applier, &queries);
+}
+
+static void answer_with_much(struct scene *scene)
+{
+    int64_t now_us;
+    ask_for_much(scene);
+    for (uint64_t i = 1; i <= HUGE_COUNT; i++) {
+        struct letter *letter = pile_take(scene->client, LANE_CLIENTS, clock_now_us() + 1000000, &now_us);
+        cr_assert_not_null(letter);
+        cr_assert_eq(letter->number, i);
+        cr_assert_leq(given, i + 16, "%zu answers were made, and %zu handled", (size_t)given, (size_t)i - 1);
+        letter_free(letter);
+    }
+}
+
+Test(applier, waits_where_nobody_handles_its_answers)
+{
+    play_with(&HUGE_ANSWERS, answer_with_much);
+}
+
+static void ask_and_take_nothing(struct scene *scene)
+{
+    int64_t now_us;
+    ask_for_much(scene);
+    cr_assert_null(pile_take(scene->server, LANE_CLIENTS, clock_now_us() + 1000, &now_us));
+    cr_assert_gt(given, 0);
+    cr_assert_lt(given, HUGE_COUNT);
+}
+
+/* What it has made is there when it has gone. */
+Test(applier, ends_also_where_it_waits)
+{
+    play_with(&HUGE_ANSWERS, ask_and_take_nothing);
+}
+
 /* ---- Replies by hand ---- */
 
 static void reply_by_hand(struct scene *scene)
