@@ -12,7 +12,13 @@
 #define IDLE_COUNT  10000
 #define OTHER_FILES 400 /* of a test or a node, beside the connections */
 #define VALUE_BYTES 500000
-#define BIG_READS   400
+#define BIG_READS   1000 /* of one client: 500 MB of answers */
+
+#if defined(CHECK_PLAIN_RUNNER) || defined(CHECK_LEAKS)
+#define MEMORY_MIB_MAX 10000 /* a sanitizer has its own */
+#else
+#define MEMORY_MIB_MAX 250
+#endif
 
 /* Others are served by the same node. */
 static void assert_served(struct cluster *cluster, int id)
@@ -45,6 +51,20 @@ static void send_bytes(redisContext *context, const char *bytes)
     cr_assert_eq(write(context->fd, bytes, strlen(bytes)), (ssize_t)strlen(bytes));
 }
 
+/* The most memory that a node has taken, in MiB. */
+static int peak_memory(struct cluster *cluster, int id)
+{
+    char path[40], line[200];
+    long kib = 0;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)cluster_node(cluster, id)->process.pid);
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    while (kib == 0 && fgets(line, sizeof(line), file) != NULL)
+        sscanf(line, "VmHWM: %ld kB", &kib);
+    fclose(file);
+    return (int)(kib / 1024);
+}
+
 /* How many answers come until the connection ends. */
 static int count_answers(redisContext *context)
 {
@@ -72,6 +92,8 @@ Test(crowd, a_client_that_reads_no_replies_is_closed_and_one_that_is_silent_is_n
         cluster_expect(cluster, id, " Closed the connection of client ");
         assert_served(cluster, id);
         cr_assert_lt(count_answers(slow), BIG_READS);
+        for (int other = 1; other <= 3; other++)
+            cr_assert_lt(peak_memory(cluster, other), MEMORY_MIB_MAX);
         assert_answer(silent, "PONG", "PING");
         send_bytes(stuck, "lf!\r\n");
         cr_assert_str_eq(serving_take(stuck), "\"half!\"");
