@@ -10,7 +10,8 @@
  * Expiry:    by the cluster's time or, where a client gave an absolute time, by the wall clock, which is the cluster's
  *            time and an offset that entries tell.
  * Memory:    keyspace_bytes counts what keys, values and tables take, by a formula of their sizes alone, so that it is
- *            the same on every node.
+ *            the same on every node. What is refused for lack of room depends on it: like the format of the log, it
+ *            must be the same in all versions that share a cluster.
  *
  * Threads:   one at a time. Ownership: keys and values are copied in, from anywhere, another key included; what is looked
  *            up is borrowed until the next change, to which a key that was found is given. */
