@@ -12,11 +12,12 @@
 #define IDLE_COUNT  10000
 #define OTHER_FILES 400 /* of a test or a node, beside the connections */
 #define VALUE_BYTES 500000
-#define BIG_READS   1000 /* of one client: 500 MB of answers */
 
 #if defined(CHECK_PLAIN_RUNNER) || defined(CHECK_LEAKS)
+#define BIG_READS      200
 #define MEMORY_MIB_MAX 10000 /* a sanitizer has its own */
 #else
+#define BIG_READS      1000 /* of one client: 500 MB of answers */
 #define MEMORY_MIB_MAX 250
 #endif
 
@@ -77,7 +78,7 @@ static int count_answers(redisContext *context)
 
 Test(crowd, a_client_that_reads_no_replies_is_closed_and_one_that_is_silent_is_not)
 {
-    struct cluster *cluster = serving_start(3, "\"client_stall_ms\":1000," STEADY);
+    struct cluster *cluster = serving_start(3, "\"client_stall_ms\":1000,\"client_timeout_ms\":3600000," STEADY);
     set_big_value(cluster, 1);
     for (int id = 1; id <= 3; id++) {
         redisContext *silent = serving_connect(cluster, id);
