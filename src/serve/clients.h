@@ -36,6 +36,8 @@ struct clients_calls {
     /* The client says nothing more, but may still listen (a half-closed connection): the session closes the connection
      * when it has answered all. NULL: it is closed at once. */
     void (*ended)(void *session);
+    /* The client has read of what filled its connection (connection_send): there is room again. NULL: nobody asks. */
+    void (*drained)(void *session);
     void (*closed)(void *session); /* the connection is gone; its last call */
     /* A letter has come on the thread's pile: its receiver frees it. */
     void (*letter)(void *context, struct letter *letter);
@@ -69,8 +71,9 @@ void clients_free(struct clients *clients); /* NULL is fine */
 
 size_t clients_count(const struct clients *clients); /* (thread) connections that are open */
 
-/* (thread) Bytes for the client, copied. Nothing happens to a connection that is closing. */
-void connection_send(struct connection *connection, const void *bytes, size_t size);
+/* (thread) Bytes for the client, copied. Nothing happens to a connection that is closing. False: it is full, more should
+ * be sent only once it has drained. */
+bool connection_send(struct connection *connection, const void *bytes, size_t size);
 void connection_pause(struct connection *connection, bool paused); /* (thread) whether to read on */
 void connection_close(struct connection *connection); /* (thread) when all that was sent has left; reads nothing more */
 

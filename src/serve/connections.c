@@ -31,6 +31,7 @@ struct connection {
     bool leaving; /* that has happened */
     bool broken;  /* closed at the end of the round */
     bool full;    /* does not read its replies, so it is not read from */
+    bool drained; /* not full any more, which its session has not heard yet */
     bool stuck;   /* the socket takes no more until epoll says so; if it is not broken, it is in `slow` */
     bool is_partial, is_touched, is_resumed; /* in the lists of these names */
 
@@ -282,12 +283,27 @@ static void wait_for_reader(struct connection *connection)
     TAILQ_INSERT_TAIL(&connection->set->slow, connection, in_waiting);
 }
 
+/* Something is done about it before any event. */
+static void resume(struct connection *connection)
+{
+    if (connection->is_resumed)
+        return;
+    connection->is_resumed = true;
+    STAILQ_INSERT_TAIL(&connection->set->resumed, connection, in_resumed);
+}
+
 static void note_full(struct connection *connection)
 {
+    bool was_full = connection->full;
+
     if (connection->output.bytes >= OUTPUT_PAUSE_BYTES)
         connection->full = true;
     else if (connection->output.bytes <= OUTPUT_PAUSE_BYTES / 2)
         connection->full = false;
+    if (!was_full || connection->full || connection->broken)
+        return;
+    connection->drained = true;
+    resume(connection);
 }
 
 /* As much as the socket takes now. */
@@ -336,19 +352,20 @@ static void check_output(struct connection *connection)
         throw_fullest_out(set);
 }
 
-void connection_send(struct connection *connection, const void *bytes, size_t size)
+bool connection_send(struct connection *connection, const void *bytes, size_t size)
 {
     if (connection->broken || connection->closing || size == 0)
-        return;
+        return true;
     check_output(connection);
     if (connection->broken)
-        return;
+        return true;
     output_put(&connection->output, bytes, size);
     connection->set->output_bytes += size;
     touch(connection);
     if (connection->output.bytes >= SEND_EARLY_BYTES && !connection->stuck)
         connection_write(connection);
     note_full(connection);
+    return !connection->full;
 }
 
 void connection_close(struct connection *connection)
@@ -413,10 +430,17 @@ void connection_pause(struct connection *connection, bool paused)
     connection->paused = paused;
     note_partial(connection);
     touch(connection);
-    if (paused || connection->is_resumed)
-        return;
-    connection->is_resumed = true;
-    STAILQ_INSERT_TAIL(&connection->set->resumed, connection, in_resumed);
+    if (!paused)
+        resume(connection);
+}
+
+static void tell_drained(struct connection *connection)
+{
+    const struct clients_calls *calls = &connection->set->calls;
+
+    if (connection->drained && !connection->full && connection->session != NULL && calls->drained != NULL)
+        calls->drained(connection->session);
+    connection->drained = false;
 }
 
 /* One pass: who is paused and unpaused again meanwhile comes in the next round. */
@@ -429,6 +453,7 @@ void connections_resume(struct connections *connections)
     while ((connection = STAILQ_FIRST(&resumed)) != NULL) {
         STAILQ_REMOVE_HEAD(&resumed, in_resumed);
         connection->is_resumed = false;
+        tell_drained(connection);
         if (connection->input_size > 0 && !connection->paused && !connection->closing && !connection->broken)
             use(connection, connection->input, connection->input_size);
     }

@@ -13,6 +13,12 @@
 #define COUNTED_MAX    (4 * 1024 * 1024)
 #define COUNTED_RESUME (2 * 1024 * 1024)
 
+/* Of one session: the answers that are on their way may take so many bytes, as far as the latest ones tell. One that is
+ * larger than small is asked for again where the client does not read. */
+#define ANSWERS_MAX  ((size_t)4 * 1024 * 1024)
+#define ANSWER_SMALL ((size_t)16 * 1024)
+#define ANSWER_SHARE 8 /* the estimate falls by one part in so many with each answer */
+
 #define FREE_BYTES_MAX 2048 /* of a place that is kept to be used again */
 
 /* After something came back unexecuted over the present view, nothing is sent over it for a while: whoever refused it is
@@ -210,7 +216,9 @@ static bool may_send(const struct session *session, const struct place *place)
 {
     const struct sessions *sessions = session->sessions;
     size_t flying = session->flying_commands + session->flying_queries;
-    if (!sessions->status.open || sessions->ended || sessions->resume_us != 0)
+    if (!sessions->status.open || sessions->ended || sessions->resume_us != 0 || session->choked)
+        return false;
+    if (flying > 0 && flying * session->answer_bytes >= ANSWERS_MAX)
         return false;
     if (flying > 0 && (session->flying_view != sessions->status.view || place->number < session->sent_number))
         return false;
@@ -295,10 +303,11 @@ static void forget_flight(struct place *place)
 
 /* ---- Answers ---- */
 
-static void send_answer(const struct session *session, bool silent, const struct mailraft_buffer *answer)
+static void send_answer(struct session *session, bool silent, const struct mailraft_buffer *answer)
 {
-    if (!silent && answer->size > 0)
-        session->sessions->connection.send(session->connection, answer->bytes, answer->size);
+    if (!silent && answer->size > 0 &&
+        !session->sessions->connection.send(session->connection, answer->bytes, answer->size))
+        session->choked = true;
 }
 
 bool queue_is_full(const struct session *session)
@@ -414,11 +423,8 @@ void queue_finish(struct place *place, const uint8_t *bytes, size_t size)
 /* ---- What became of a request ---- */
 
 /* It was not executed, or is a query. */
-static void send_again(struct place *place)
+static void ask_again(struct place *place)
 {
-    struct sessions *sessions = place->session->sessions;
-    if (place->session->flying_view == sessions->status.view)
-        sessions->resume_us = clock_now_us() + RESUME_US;
     if (place->kind == PLACE_COUNT)
         wait_again(place);
     else if (place->is_try)
@@ -427,11 +433,37 @@ static void send_again(struct place *place)
         hold(place);
 }
 
+/* Whoever had it did nothing. */
+static void send_again(struct place *place)
+{
+    struct sessions *sessions = place->session->sessions;
+    if (place->session->flying_view == sessions->status.view)
+        sessions->resume_us = clock_now_us() + RESUME_US;
+    ask_again(place);
+}
+
 /* What was asked for after something that was not executed does not see it: it is asked again behind it. */
 static bool has_overtaken(const struct place *place)
 {
     const struct place *unsent = place->session->unsent;
     return place->kind == PLACE_QUERY && unsent != NULL && unsent->number < place->number;
+}
+
+/* What the client would leave unread is thrown away, and read again when it wants more. */
+static bool is_too_early(const struct place *place, const struct letter *letter)
+{
+    return place->session->choked && place->kind == PLACE_QUERY && place->finish == NULL &&
+           letter->reply.bytes.size > ANSWER_SMALL;
+}
+
+static void note_answer(struct session *session, size_t size)
+{
+    if (size == 0)
+        return; /* it was not carried out */
+    session->answered_us = clock_now_us();
+    session->answer_bytes -= session->answer_bytes / ANSWER_SHARE;
+    if (size > session->answer_bytes)
+        session->answer_bytes = size;
 }
 
 static void take_answer(struct place *place, struct letter *letter)
@@ -473,8 +505,8 @@ static void take_outcome(struct place *place, struct letter *letter)
         break;
     case OUTCOME_READ:
     case OUTCOME_REFUSED:
-        if (has_overtaken(place))
-            send_again(place);
+        if (has_overtaken(place) || is_too_early(place, letter))
+            ask_again(place);
         else
             take_answer(place, letter);
         break;
@@ -509,6 +541,7 @@ void queue_reply(struct sessions *sessions, struct letter *letter)
     }
     struct session *session = place->session;
     land(place);
+    note_answer(session, letter->reply.bytes.size);
     take_outcome(place, letter);
     if (session->unsent != NULL)
         queue_send(session);
@@ -547,9 +580,29 @@ static void give_up(struct place *place)
     queue_answer(place, scratch);
 }
 
-void queue_time_out(struct place *place)
+/* It waits for its client to read, or for answers to what came before it, and those come. */
+static bool may_wait_on(const struct place *place, int64_t now_us)
+{
+    const struct session *session = place->session;
+    return place->state == PLACE_HELD && session->sessions->status.open &&
+           (session->choked || session->answered_us + session->sessions->config.client_timeout_us > now_us);
+}
+
+static void wait_on(struct place *place, int64_t now_us)
+{
+    struct place_list *list = place->list;
+    place->arrived_us = now_us;
+    list_remove(place);
+    list_add(list, place);
+}
+
+void queue_time_out(struct place *place, int64_t now_us)
 {
     struct session *session = place->session;
+    if (may_wait_on(place, now_us)) {
+        wait_on(place, now_us);
+        return;
+    }
     if (place->is_try)
         queue_finish(place, NULL, 0);
     else

@@ -36,7 +36,7 @@ void queue_flush(struct session *session);
 void queue_clear(struct session *session); /* nobody waits for any of it */
 
 void queue_reply(struct sessions *sessions, struct letter *letter);
-void queue_time_out(struct place *place);                            /* client_timeout_us have passed */
+void queue_time_out(struct place *place, int64_t now_us);            /* client_timeout_us have passed */
 void queue_end(struct place *place);                                 /* this node stops */
 void queue_recall(struct sessions *sessions, struct letter *letter); /* it has not left, and will not */
 

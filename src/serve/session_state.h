@@ -114,6 +114,9 @@ struct session {
     uint64_t flying_view;  /* over which those are on their way */
     uint64_t sent_number;  /* of the place that was sent last */
     raft_index last_index; /* of the entry of the last command that was answered; 0: none */
+    bool choked;           /* the client does not read what it was sent: nothing more is asked until it has drained */
+    size_t answer_bytes;   /* of its latest answers: the largest, the older the less */
+    int64_t answered_us;   /* when the last one came */
 
     struct place *current;  /* whose command is being carried out, once it has one */
     struct place *blocking; /* nothing is read before that is answered: WAIT and its kin; NULL: none */

@@ -85,6 +85,13 @@ static void has_ended(void *context)
     queue_flush(session);
 }
 
+static void drained(void *context)
+{
+    struct session *session = context;
+    session->choked = false;
+    queue_send(session);
+}
+
 static void closed(void *context)
 {
     struct session *session = context;
@@ -201,7 +208,7 @@ static void due(void *context, int64_t now_us)
     struct place *oldest;
     while ((oldest = sessions->unanswered.oldest) != NULL &&
            oldest->arrived_us + sessions->config.client_timeout_us <= now_us)
-        queue_time_out(oldest);
+        queue_time_out(oldest, now_us);
     wake_timers(sessions, now_us);
     if (sessions->resume_us != 0 && sessions->resume_us <= now_us) {
         sessions->resume_us = 0;
@@ -241,6 +248,7 @@ struct clients_calls sessions_calls(struct sessions *sessions)
                                   .opened = opened,
                                   .bytes = session_bytes,
                                   .ended = has_ended,
+                                  .drained = drained,
                                   .closed = closed,
                                   .letter = take_letter,
                                   .gathered = gathered,

@@ -7,6 +7,9 @@
  * Order:     a session's commands are answered in the order in which they came. They go to one leader at a time: while
  *            one is on its way over another view, the next ones are held. Commands are not sent while a query of the
  *            same session is on its way, so that none overtakes it.
+ * Large answers: of what a session asks, no more is on its way than the size of its latest answers lets expect to be of
+ *            use, and nothing is sent for it while its client does not read. Time that it waits so does not count for its
+ *            end.
  * Certainty: what was not executed for certain is held and sent again, over the next way to a leader, until
  *            client_timeout_us after it came; then it is answered with -CLUSTERDOWN. So is a query whatever became of
  *            it. A command of which it is not certain is answered with -UNCERTAIN, at once or at that time. */
@@ -36,7 +39,7 @@ struct sessions_config {
 /* What a session does with its connection: connection_send, connection_pause and connection_close (clients.h), where
  * those are linked. */
 struct connection_calls {
-    void (*send)(struct connection *connection, const void *bytes, size_t size);
+    bool (*send)(struct connection *connection, const void *bytes, size_t size);
     void (*pause)(struct connection *connection, bool paused);
     void (*close)(struct connection *connection);
 };

@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "sim/cable.h"
 
+#define FULL_BYTES 64 /* that one is sent in a round */
+
 struct connection {
     struct connection *next;
     struct clients *clients;
@@ -18,6 +20,7 @@ struct connection {
     bool paused, closing;
     bool ended;    /* the client has closed it */
     bool has_news; /* bytes that the session has not seen, or it goes on */
+    bool full;     /* until the next round: then it has drained */
 };
 
 struct clients {
@@ -92,10 +95,13 @@ void connection_end(struct connection *connection)
 
 /* ---- Calls of sessions ---- */
 
-void connection_send(struct connection *connection, const void *bytes, size_t size)
+bool connection_send(struct connection *connection, const void *bytes, size_t size)
 {
-    if (!connection->closing)
-        mailraft_buffer_put(&connection->output, bytes, size);
+    if (connection->closing)
+        return true;
+    mailraft_buffer_put(&connection->output, bytes, size);
+    connection->full |= connection->output.size >= FULL_BYTES;
+    return !connection->full;
 }
 
 void connection_pause(struct connection *connection, bool paused)
@@ -148,6 +154,14 @@ static bool has_input(const struct connection *connection)
            !connection->clients->stopping;
 }
 
+static void drain(struct connection *connection)
+{
+    if (!connection->full)
+        return;
+    connection->full = false;
+    connection->clients->calls.drained(connection->session);
+}
+
 static void take_letters(struct clients *clients)
 {
     struct letter *letter;
@@ -166,6 +180,7 @@ static void run_round(struct clients *clients)
     for (struct connection *connection = clients->first; connection != NULL; connection = connection->next) {
         if (connection->session == NULL)
             begin_session(connection);
+        drain(connection);
         while (has_input(connection))
             use_input(connection);
     }
@@ -199,6 +214,8 @@ static void end_round(struct clients *clients, bool all)
         if (connection->output.size > 0)
             cable_reply(connection->cable, connection->output.bytes, connection->output.size);
         buffer_clear(&connection->output);
+        if (connection->full)
+            rouse(clients);
         if (all || connection->closing || connection->ended)
             finish(clients, at);
         else

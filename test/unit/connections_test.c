@@ -23,6 +23,7 @@ struct session {
     size_t wanted;    /* what it says that it wants */
     int one_by_one;   /* it is paused after each line */
     int ended;
+    int drained;
 };
 
 static struct mailraft_error err;
@@ -76,6 +77,11 @@ static void on_ended(void *of)
     ((struct session *)of)->ended++;
 }
 
+static void on_drained(void *of)
+{
+    ((struct session *)of)->drained++;
+}
+
 static void on_closed(void *of)
 {
     for (int i = 0; i < CLIENTS_MAX; i++)
@@ -94,7 +100,8 @@ static void make_connections(void)
         .input_bytes_max = KIB * KIB,
         .client_stall_us = STALL_US,
     };
-    calls = (struct clients_calls){.opened = on_opened, .bytes = on_bytes, .ended = on_ended, .closed = on_closed};
+    calls = (struct clients_calls){
+        .opened = on_opened, .bytes = on_bytes, .ended = on_ended, .drained = on_drained, .closed = on_closed};
     log_file = memfd_create("log", MFD_CLOEXEC);
     state_log = log_open(log_file, 1, LOG_DEBUG, &err);
     connections_init(&connections, &config, &calls, epoll_create1(EPOLL_CLOEXEC), state_log);
@@ -435,6 +442,26 @@ Test(connections, a_slow_reader_is_not_read_from_until_it_has_read)
     }
     cr_assert_eq(sessions[0]->lines, 1);
     cr_assert_eq(connections_deadline_us(&connections), INT64_MAX);
+}
+
+Test(connections, a_session_is_told_that_its_connection_is_full_and_once_when_it_has_drained)
+{
+    size_t heard = 0;
+
+    come();
+    cr_assert(connection_send(sessions[0]->connection, "x", 1));
+    send_much(sessions[0], 4 * KIB * KIB);
+    cr_assert_not(connection_send(sessions[0]->connection, "x", 1));
+    run_all();
+    cr_assert_eq(sessions[0]->drained, 0);
+    while (heard < 4 * KIB * KIB + 2) {
+        heard += hear(0, 64 * KIB);
+        run_all();
+    }
+    cr_assert_eq(sessions[0]->drained, 1);
+    cr_assert(connection_send(sessions[0]->connection, "x", 1));
+    run_all();
+    cr_assert_eq(sessions[0]->drained, 1);
 }
 
 Test(connections, one_that_reads_nothing_for_too_long_is_closed)

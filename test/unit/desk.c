@@ -17,7 +17,7 @@
 struct client {
     void *session;
     struct mailraft_buffer in, out, heard; /* heard: what was told last, with its final zero */
-    bool paused, closing, open;
+    bool paused, closing, open, full;
 };
 
 struct question {
@@ -40,12 +40,13 @@ static struct {
 
 /* ---- The connections ---- */
 
-static void on_send(struct connection *connection, const void *bytes, size_t size)
+static bool on_send(struct connection *connection, const void *bytes, size_t size)
 {
     struct client *client = (struct client *)connection;
     cr_assert(client->open);
     if (!client->closing)
         mailraft_buffer_put(&client->out, bytes, size);
+    return !client->full;
 }
 
 static void on_pause(struct connection *connection, bool paused)
@@ -287,6 +288,18 @@ const char *client_hears(struct client *client)
 bool client_is_paused(const struct client *client)
 {
     return client->paused;
+}
+
+void client_reads_nothing(struct client *client)
+{
+    client->full = true;
+}
+
+void client_reads_on(struct client *client)
+{
+    client->full = false;
+    desk.calls.drained(client->session);
+    settle();
 }
 
 bool client_is_closing(const struct client *client)

@@ -26,6 +26,8 @@ void client_says(struct client *client, const char *text);
 void client_says_bytes(struct client *client, const void *bytes, size_t size);
 const char *client_hears(struct client *client); /* all that it has been sent since */
 bool client_is_paused(const struct client *client);
+void client_reads_nothing(struct client *client); /* its connection is full from the next answer on */
+void client_reads_on(struct client *client);      /* it has drained */
 bool client_is_closing(const struct client *client);
 size_t client_left(const struct client *client); /* bytes that were not read */
 struct session *client_session(const struct client *client);

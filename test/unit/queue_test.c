@@ -222,6 +222,85 @@ Test(queue, an_outcome_that_does_not_suit_tells_nothing)
     cr_assert_str_eq(desk_asked(), "get a");
 }
 
+/* ---- Large answers ---- */
+
+static void read_large(size_t question, size_t size)
+{
+    char *bytes = memory_new(size);
+    memset(bytes, 'v', size);
+    desk_reply_bytes(question, OUTCOME_READ, 0, bytes, size);
+    memory_free(bytes);
+}
+
+Test(queue, the_larger_the_latest_answers_the_fewer_are_asked_for_at_once)
+{
+    client_says(client, "GET a\r\n");
+    read_large(0, 2 * 1024 * 1024);
+    desk_asked();
+    client_says(client, "GET b\r\nGET c\r\nGET d\r\nSET e 1\r\n");
+    cr_assert_str_eq(desk_asked(), "get b; get c");
+    desk_reads(1, "$-1\r\n");
+    cr_assert_str_eq(desk_asked(), "get d");
+    desk_reads(2, "$-1\r\n");
+    desk_reads(3, "$-1\r\n");
+    cr_assert_str_eq(desk_asked(), "set e 1");
+    desk_applies(4, "+OK\r\n");
+    for (size_t i = 5; i < 40; i++) {
+        client_says(client, "GET b\r\n");
+        desk_reads(i, "$-1\r\n");
+    }
+    desk_asked();
+    client_says(client, "GET b\r\nGET c\r\nGET d\r\n");
+    cr_assert_str_eq(desk_asked(), "get b; get c; get d", "they have long been small");
+}
+
+Test(queue, nothing_is_asked_for_while_the_client_does_not_read)
+{
+    client_says(client, "GET a\r\nGET b\r\n");
+    client_reads_nothing(client);
+    desk_reads(0, "$1\r\n1\r\n");
+    desk_asked();
+    client_says(client, "GET c\r\nSET d 1\r\n");
+    cr_assert_str_eq(desk_asked(), "");
+    client_reads_on(client);
+    cr_assert_str_eq(desk_asked(), "get c");
+    desk_reads(1, "$1\r\n2\r\n");
+    desk_reads(2, "$1\r\n3\r\n");
+    cr_assert_str_eq(desk_asked(), "set d 1");
+    cr_assert_str_eq(client_hears(client), "$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n");
+}
+
+Test(queue, a_large_answer_that_the_client_would_not_read_is_asked_for_again)
+{
+    client_says(client, "GET a\r\nGET b\r\nGET c\r\n");
+    desk_asked();
+    client_reads_nothing(client);
+    desk_reads(0, "$1\r\n1\r\n");
+    read_large(1, 17 * 1024);
+    desk_reads(2, "$1\r\n3\r\n");
+    cr_assert_str_eq(desk_asked(), "");
+    cr_assert_str_eq(client_hears(client), "$1\r\n1\r\n");
+    client_reads_on(client);
+    cr_assert_str_eq(desk_asked(), "get b; get c", "in their order");
+}
+
+Test(queue, what_waits_for_the_client_or_for_answers_that_come_does_not_time_out)
+{
+    client_reads_nothing(client);
+    client_says(client, "GET a\r\n");
+    desk_reads(0, "$1\r\n1\r\n");
+    client_hears(client);
+    client_says(client, "GET b\r\nSET c 1\r\n");
+    desk_pass(3 * DESK_TIMEOUT_US);
+    cr_assert_str_eq(client_hears(client), "");
+    client_reads_on(client);
+    desk_reads(1, "$1\r\n2\r\n");
+    cr_assert_str_eq(client_hears(client), "$1\r\n2\r\n");
+    desk_status(1, false);
+    desk_pass(7 * DESK_TIMEOUT_US);
+    cr_assert_str_eq(client_hears(client), NO_ANSWER, "nobody leads");
+}
+
 /* ---- Time-outs ---- */
 
 Test(queue, what_was_held_for_too_long_is_answered_as_not_executed)
