@@ -527,7 +527,7 @@ Test(forward, an_answer_that_finds_no_room_is_uncertain_and_leaves_the_way_open)
     cr_assert_eq(last_outcome(sim, 3, 9), OUTCOME_READ, "one of any size has its chance");
     sim_lose_peer(sim, 1, 3, CHANNEL_BULK);
     put_reply(sim, 10, FORWARD_WAITING_MAX + 1);
-    put_reply(sim, 11, 1);
+    put_reply(sim, 11, FORWARD_SMALL_BYTES + 1);
     sim_reach_peer(sim, 1, 3, CHANNEL_BULK);
     cr_assert_eq(last_outcome(sim, 3, 11), OUTCOME_UNCERTAIN, "also of what waits for a connection");
     stage_close(sim);
