@@ -10,8 +10,8 @@
 #define CALM_SLACK_US 1000000 /* a key is gone so long after it was due, where nothing goes wrong, and much earlier */
 #define TOLD_BEFORE   40      /* calls that are told around one that cannot be so */
 #define TOLD_BEHIND   20
-#define LOST_MAX      10  /* of a group, ... */
-#define CALLS_MAX     400 /* ... before it is full */
+#define LOST_MAX      8   /* of a group, ... */
+#define CALLS_MAX     300 /* ... before it is full */
 
 struct group {
     struct record **list;

@@ -219,16 +219,6 @@ static bool go_any_way(struct search *search, size_t operation, unsigned way)
     return false;
 }
 
-/* Known ones from a moment on, up to the first return: what has returned by then must happen before anything that was
- * called later. */
-static bool go_known(struct search *search, size_t at)
-{
-    for (; at != 0 && !search->moments[at].is_return; at = search->moments[at].next)
-        if (go_any_way(search, search->moments[at].operation, 0))
-            return true;
-    return false;
-}
-
 static size_t first_return(const struct search *search)
 {
     size_t at = search->moments[0].next;
@@ -236,6 +226,21 @@ static size_t first_return(const struct search *search)
     while (!search->moments[at].is_return)
         at = search->moments[at].next;
     return at;
+}
+
+/* Known ones whose returns come from a moment on. What has returned must happen before anything that was called later.
+ * Whoever returns first is tried first: what took long has often waited, and happened at its end. */
+static bool go_known(struct search *search, size_t at)
+{
+    size_t first = first_return(search);
+
+    for (; at != 0; at = search->moments[at].next) {
+        size_t operation = search->moments[at].operation;
+
+        if (search->moments[at].is_return && search->calls[operation] < first && go_any_way(search, operation, 0))
+            return true;
+    }
+    return false;
 }
 
 static bool go_unknown(struct search *search, size_t from)
@@ -277,7 +282,7 @@ static bool go_elsewhere(struct search *search)
     if (go_any_way(search, step.operation, step.way + 1))
         return true;
     if (is_known(search, step.operation))
-        return go_known(search, search->moments[search->calls[step.operation]].next) || go_unknown(search, 0);
+        return go_known(search, search->moments[search->returns[step.operation]].next) || go_unknown(search, 0);
     return go_unknown(search, place_of_unknown(search, step.operation) + 1);
 }
 

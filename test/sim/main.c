@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@
 #include "sim/swarm.h"
 
 #define JOBS_MAX       64
-#define SEED_SECONDS   60  /* of one seed, before it counts as caught in a loop */
+#define SEED_SECONDS   60  /* of the processor, for one seed, before it counts as caught in a loop */
 #define TRACE_LINES    200 /* of a failed seed that are shown */
 #define FAILURES_SHOWN 3
 #define FAILURES_MAX   10 /* then the rest is not run */
@@ -43,6 +44,14 @@ static double seconds_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Where others take the processor, that is no loop. The signal ends the process. */
+static void limit_seconds(time_t seconds)
+{
+    const struct itimerval limit = {.it_value = {.tv_sec = seconds}};
+
+    setitimer(ITIMER_PROF, &limit, NULL);
+}
+
 /* ---- A job ---- */
 
 static void job_main(struct job *job)
@@ -50,7 +59,7 @@ static void job_main(struct job *job)
     for (; job->seed < job->end; job->seed += job->step) {
         struct swarm_result result;
 
-        alarm(SEED_SECONDS);
+        limit_seconds(SEED_SECONDS);
         result = swarm_run(job->seed, NULL);
         job->sum.elections += result.elections;
         job->sum.commands += result.commands;
@@ -94,7 +103,7 @@ static void run_for_trace(uint64_t seed, FILE *trace)
 {
     setvbuf(trace, NULL, _IOLBF, 0);
     dup2(fileno(trace), STDERR_FILENO);
-    alarm(10 * SEED_SECONDS);
+    limit_seconds(10 * SEED_SECONDS);
     swarm_run(seed, trace);
     exit(0);
 }

@@ -11,7 +11,7 @@
 
 #define AWAITED_MAX  100 /* replies that one user waits for at most: to reading every key, ... */
 #define AWAITED_BUSY 30  /* ... or to what it draws */
-#define GROUPS_OPEN  4
+#define GROUPS_OPEN  2
 #define BATCH_MAX    4      /* calls that it makes at once */
 #define RETRY_US_MAX 100000 /* before it opens another cable */
 #define LONG_TEXT    60     /* a value that has become so long is not appended to any more */
@@ -523,13 +523,25 @@ static void lose(void *client)
     event_schedule(sim, &user->retry, sim->now_us + sim_draw(sim, 0, RETRY_US_MAX));
 }
 
+/* Often to whoever leads: those are the clients to whom a leader that is deposed might tell what is not true any more. */
+static raft_id draw_node(const struct users *users)
+{
+    struct sim *sim = users->sim;
+
+    if (sim_chance(sim, 0.4))
+        for (int i = 0; i < users->nodes; i++)
+            if (sim->machines[i]->ghost.leads)
+                return sim->machines[i]->id;
+    return (raft_id)sim_draw(sim, 1, users->nodes + 1);
+}
+
 static void retry_fire(struct event *event)
 {
     static const struct cable_calls CALLS = {hear, lose};
     struct user *user = (struct user *)event;
     struct users *users = user->users;
 
-    user->node = user->only != NO_ONE ? user->only : (raft_id)sim_draw(users->sim, 1, users->nodes + 1);
+    user->node = user->only != NO_ONE ? user->only : draw_node(users);
     user->cable = cable_open(users->sim, user->node, &CALLS, user);
 }
 

@@ -116,7 +116,7 @@ Test(history, in_the_calm_a_key_is_gone_when_its_time_is_over)
 
 Test(history, a_group_is_full_when_too_much_of_it_is_lost_or_there_is_too_much)
 {
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 7; i++)
         history_lose(history, add(0, STORE_INCR, "", 10));
     for (int i = 0; i < 20; i++)
         history_lose(history, add(0, STORE_GET, "", 10)); /* that it was lost makes no difference */
@@ -124,7 +124,7 @@ Test(history, a_group_is_full_when_too_much_of_it_is_lost_or_there_is_too_much)
     history_lose(history, add(0, STORE_DEL, "", 10));
     cr_assert(history_is_full(history, 0));
     cr_assert_not(history_is_full(history, 1));
-    for (int i = 0; i < 400; i++)
+    for (int i = 0; i < 300; i++)
         add(1, STORE_GET, "", 10);
     cr_assert(history_is_full(history, 1));
 }
