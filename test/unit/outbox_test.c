@@ -168,7 +168,7 @@ static size_t stuff(struct stream *stream)
         sum += written;
         in_vain = written > 0 ? 0 : in_vain + 1;
         if (written == 0)
-            poll(&room, 1, 50);
+            poll(&room, 1, 200);
     }
     return sum;
 }
