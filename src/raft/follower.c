@@ -41,7 +41,7 @@ static void answer_append(struct server *server)
     hear_leader(server);
     append_take(server);
     if (server->stop_asked) /* we led, handed over, and have heard our successor lead */
-        server->finishing = true;
+        server_finish(server, server->config.heartbeat_us);
 }
 
 /* Whoever cannot write would not lead, and whose folder is new may have forgotten what it promised. */

@@ -421,6 +421,14 @@ static void take_wish(struct server *server)
         reads_take(server);
 }
 
+void server_finish(struct server *server, int64_t least_us)
+{
+    if (server->finishing)
+        return;
+    server->finishing = true;
+    server->finish_us = server->now_us + least_us;
+}
+
 /* A leader hands over first; whoever is asked twice stops at once. */
 static void stop(struct server *server)
 {
@@ -430,8 +438,8 @@ static void stop(struct server *server)
     server->stopping = again;
     if (server->role == LEADER && leader_begin_hand_over(server))
         return;
-    server->finishing = true;
     server->stop_deadline_us = server->now_us + SERVER_STOP_WAIT_US;
+    server_finish(server, 0);
 }
 
 static void note_saved(struct server *server)
@@ -568,6 +576,8 @@ static struct letter *take_letter(struct server *server, int64_t deadline_us)
 static int64_t wait_until(const struct server *server, int64_t deadline_us)
 {
     bool leads_on = server->role == LEADER && !server->handing_over;
+    if (server->finishing && server->now_us < server->finish_us)
+        return server->finish_us;
     if (server->stop_asked)
         return leads_on && deadline_us < server->stop_deadline_us ? deadline_us : server->stop_deadline_us;
     return server->waiting ? CLOCK_NEVER : deadline_us;
@@ -578,6 +588,8 @@ static bool has_finished(const struct server *server)
 {
     if (!server->finishing || server->role == CANDIDATE)
         return server->finishing;
+    if (server->now_us < server->finish_us)
+        return false;
     bool answered = server->forwarded_bytes == 0 && server->pending_count == 0;
     return answered && server->applied_index >= server->awaited_index;
 }
@@ -595,6 +607,8 @@ enum mail server_take_mail(struct server *server, int64_t deadline_us)
     server->letter = take_letter(server, wait_until(server, deadline_us));
     if (server->letter != NULL)
         return open_letter(server);
+    if (server->stop_asked && server->now_us < server->stop_deadline_us && server->finishing)
+        return server->role == LEADER ? MAIL_DEADLINE : MAIL_CHANGED; /* who is about to go does not stand */
     if (!server->stop_asked || server->now_us < server->stop_deadline_us)
         return MAIL_DEADLINE;
     log_info(server->log, "Stopping cause=\"%s in time\"",

@@ -234,6 +234,7 @@ struct server {
     bool handing_over;          /* TIMEOUT_NOW has left: no heartbeats any more */
     int64_t stop_deadline_us;
     bool finishing;             /* nothing is left to do but to answer what clients have asked for */
+    int64_t finish_us;          /* the earliest end then: others may ask until they, too, have heard our successor */
     bool stopping;              /* server_run() returns */
     struct mailraft_error failure; /* why, where it was not a stop; class NULL otherwise */
 };
@@ -291,6 +292,9 @@ void server_forward(struct server *server, raft_id to, struct message *message, 
 /* What has gathered leaves: entries to the scribe and to the followers that we lead, a round of heartbeats for queries,
  * and what goes to other members for clients. */
 void server_flush(struct server *server);
+
+/* From here on the node only answers what clients have asked for, and what others ask meanwhile, for so long at least. */
+void server_finish(struct server *server, int64_t least_us);
 
 /* Ends the node's work: it must not go on. The first reason counts. */
 void server_fail(struct server *server, const struct mailraft_error *err);

@@ -344,10 +344,11 @@ static void begin_stop(struct clients *clients)
         connections->calls.stopping(connections->calls.context);
 }
 
-/* Nothing is left to be said, or no more time. */
+/* Everybody has heard all and gone, or there is no more time. Closing earlier, with something unread, would take away
+ * what a client has not read yet. */
 static bool has_stopped(const struct clients *clients)
 {
-    return clients->stopping && (clients->connections.output_bytes == 0 || clock_now_us() >= clients->stop_us);
+    return clients->stopping && (clients->connections.count == 0 || clock_now_us() >= clients->stop_us);
 }
 
 static void clients_main(void *context)

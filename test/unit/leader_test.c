@@ -1,4 +1,5 @@
 /* Figure 2, "Rules for Servers", Leaders; the check of the quorum and the hand-over. */
+#include "base/buffer.h"
 #include "stage.h"
 
 static void answer_heartbeat(struct sim *sim, raft_id peer, uint64_t round)
@@ -79,8 +80,9 @@ Test(leader, steps_down_before_a_higher_term_goes_to_the_disk)
     cr_assert_eq(stage_server(sim)->role, FOLLOWER);
     cr_assert_eq(stage_server(sim)->current_term, 1, "it is not in a term that is not durable");
     cr_assert_not(sim_log_has(sim, 1, "Current Term: 9"));
-    cr_assert(sim_log_has(sim, 1, "term=1 role=FOLLOWER Follower! STATE: LEADER -> FOLLOWER cause=\"higher term in "
-                                  "RESPONSE_APPEND_ENTRIES of 2\""));
+    cr_assert(sim_log_has(sim, 1,
+                          "term=1 role=FOLLOWER Follower! STATE: LEADER -> FOLLOWER cause=\"higher term in "
+                          "RESPONSE_APPEND_ENTRIES of 2\""));
     sim_disk_hang(sim, 1, false);
     sim_settle(sim);
     cr_assert_eq(stage_server(sim)->current_term, 9);
@@ -207,6 +209,17 @@ Test(leader, refuses_a_pre_vote_while_a_majority_answers_it)
     stage_close(sim);
 }
 
+/* What a client of a peer wants of the leader of a term. */
+static void forward_command(struct sim *sim, raft_id peer, raft_term term)
+{
+    struct message message = stage_message(FORWARD, peer, term);
+    struct mailraft_buffer body = {0};
+    requests_put(&body,
+                 &(struct request){.kind = REQUEST_COMMAND, .number = 1, .bytes = (const uint8_t *)"add 1", .size = 5});
+    sim_deliver_body(sim, 1, &message, &body);
+    buffer_fini(&body);
+}
+
 Test(leader, hands_over_to_one_that_it_hears_when_it_is_told_to_stop)
 {
     struct sim *sim = stage_open(3);
@@ -226,6 +239,10 @@ Test(leader, hands_over_to_one_that_it_hears_when_it_is_told_to_stop)
     cr_assert(stage_expect(sim, 3, RESPONSE_VOTE).vote_granted);
     cr_assert(sim_lives(sim, 1), "it goes on until it hears its successor");
     stage_deliver(sim, REQUEST_APPEND_ENTRIES, 3, 2);
+    sim_forget_sent(sim, 1);
+    forward_command(sim, 2, 1); /* which has not heard the successor yet */
+    cr_assert_eq(stage_expect(sim, 2, FORWARDED).curr_term, 2);
+    sim_run_us(sim, 60 * US);
     cr_assert_not(sim_lives(sim, 1));
     cr_assert(sim_ended_well(sim, 1, NULL));
     stage_close(sim);
