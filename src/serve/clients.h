@@ -64,8 +64,8 @@ struct clients *clients_open(const struct clients_config *config, const struct c
                              struct log *log, struct mailraft_error *err);
 bool clients_start(struct clients *clients, struct mailraft_error *err); /* SERVER_ERROR */
 /* Takes no more clients and reads no more; handles the letters that are on the pile, and says `stopping`; waits until
- * every client has heard what was sent and closed its end, for at most wait_us; closes every connection (`closed` is called) and joins the thread. What
- * was not started is not stopped. */
+ * every client has heard what was sent and closed its end, for at most wait_us; closes every connection (`closed` is
+ * called) and joins the thread. What was not started is not stopped. */
 void clients_stop(struct clients *clients, int64_t wait_us);
 void clients_free(struct clients *clients); /* NULL is fine */
 
