@@ -253,7 +253,7 @@ Test(reader, puts_no_more_on_the_pile_than_its_peer_has_credit_for)
     mailbox_stop(post_node(1)->mailbox); /* nobody takes any more, and the reader ends though it waits for credit */
     for (struct letter *letter; (letter = pile_take(post_node(1)->pile, LANE_CLIENTS, clock_now_us(), &now_us)) != NULL; left++)
         letter_free(letter);
-    cr_assert_leq(left, credit + 2);
+    cr_assert_leq(left, credit + 3); /* one goes below zero, one and the last word need none when it is closed */
     pile_free(post_node(1)->pile);
     mailbox_free(post_node(1)->mailbox);
     log_close(post_node(1)->log);
