@@ -16,7 +16,8 @@
 struct group {
     struct record **list;
     size_t count, room;
-    size_t lost; /* calls that may have changed something */
+    size_t open; /* calls of which nothing is known yet */
+    size_t lost; /* those of which nothing ever will be, and that may have changed something */
 };
 
 struct history {
@@ -67,6 +68,7 @@ struct record *history_add(struct history *history, int group, int64_t called_us
     record->call.gone_by_us = STORE_NEVER;
     record->before = before;
     into->list[into->count++] = record;
+    into->open++;
     return record;
 }
 
@@ -95,14 +97,25 @@ static bool only_reads(const struct store_call *call)
     return call->kind != STORE_WATCH;
 }
 
+void history_end(struct history *history, const struct record *record)
+{
+    history->groups[record->group].open--;
+}
+
 void history_lose(struct history *history, const struct record *record)
 {
+    history_end(history, record);
     history->groups[record->group].lost += !only_reads(&record->call);
 }
 
 bool history_is_full(const struct history *history, int group)
 {
     return history->groups[group].lost >= LOST_MAX || history->groups[group].count >= CALLS_MAX;
+}
+
+bool history_is_busy(const struct history *history, int group)
+{
+    return history->groups[group].lost + history->groups[group].open >= LOST_MAX || history_is_full(history, group);
 }
 
 static bool contains(const struct store_text *text, const char *word)
@@ -187,6 +200,15 @@ static void checked_add(struct checked *checked, const struct group *group, stru
     };
 }
 
+/* A transaction may have happened right behind the WATCH that was lost together with it: as if it watched nothing. */
+static void simplify(struct record *record)
+{
+    if (record->watch == NULL || is_known(record) || is_known(record->watch) || record->watch->refused)
+        return;
+    record->call.watched = 0;
+    record->watch->refused = true;
+}
+
 static void checked_init(struct checked *checked, const struct group *group, int64_t calm_us)
 {
     *checked = (struct checked){
@@ -195,6 +217,8 @@ static void checked_init(struct checked *checked, const struct group *group, int
         .operations = calloc(group->count + 1, sizeof *checked->operations),
     };
     assert(checked->records != NULL && checked->calls != NULL && checked->operations != NULL);
+    for (size_t i = 0; i < group->count; i++)
+        simplify(group->list[i]);
     for (size_t i = 0; i < group->count; i++) {
         struct record *record = group->list[i];
 

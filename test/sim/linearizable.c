@@ -165,16 +165,32 @@ static bool visit(struct search *search, const uint8_t *state)
 
 /* ---- The story ---- */
 
+static bool is_its_turn(const struct search *search, size_t operation)
+{
+    size_t after = search->operations[operation].after;
+
+    return after == LINEARIZABLE_NONE || has_happened(search, after);
+}
+
+/* Whether one alike that was called earlier could happen in its place. */
+static bool has_twin(const struct search *search, size_t operation)
+{
+    for (size_t twin = search->twins[operation]; twin != LINEARIZABLE_NONE; twin = search->twins[twin])
+        if (!has_happened(search, twin) && is_its_turn(search, twin))
+            return true;
+    return false;
+}
+
 /* Whether it may be the next to happen, as far as the others are concerned. */
 static bool may_happen(struct search *search, size_t operation)
 {
     const struct linearizable_operation *it = &search->operations[operation];
 
-    if (it->after != LINEARIZABLE_NONE && !has_happened(search, it->after))
+    if (!is_its_turn(search, operation))
         return false;
     if (is_known(search, operation))
         return true;
-    if (search->twins[operation] != LINEARIZABLE_NONE && !has_happened(search, search->twins[operation]))
+    if (has_twin(search, operation))
         return false;
     if (search->run < search->run_max && (it->seen || !search->seen_only))
         return true;

@@ -11,7 +11,7 @@
 
 #define AWAITED_MAX  100 /* replies that one user waits for at most: to reading every key, ... */
 #define AWAITED_BUSY 30  /* ... or to what it draws */
-#define GROUPS_OPEN  2
+#define GROUPS_OPEN  3
 #define BATCH_MAX    4      /* calls that it makes at once */
 #define RETRY_US_MAX 100000 /* before it opens another cable */
 #define LONG_TEXT    60     /* a value that has become so long is not appended to any more */
@@ -168,7 +168,7 @@ static struct store_deed draw_deed(struct users *users, int group)
     struct sim *sim = users->sim;
     struct store_deed deed = {.verb = draw_verb(sim), .key = (int)sim_draw(sim, 0, STORE_KEYS)};
 
-    if (history_is_full(users->history, group)) /* and there is no other */
+    if (history_is_busy(users->history, group))
         deed.verb = STORE_GET;
     if (deed.key == 0 && deed.verb != STORE_GET && sim_chance(sim, 0.8))
         deed.verb = STORE_INCR;
@@ -237,7 +237,7 @@ static struct record *watch(struct user *user, int group)
 static void transact(struct user *user, int group)
 {
     struct sim *sim = user->users->sim;
-    bool watches = sim_flip_coin() && !history_is_full(user->users->history, group);
+    bool watches = sim_flip_coin() && !history_is_busy(user->users->history, group);
     struct record *watched = watches ? watch(user, group) : NULL, *record;
     int64_t count = sim_draw(sim, 1, STORE_DEEDS_MAX + 1);
 
@@ -247,6 +247,7 @@ static void transact(struct user *user, int group)
     if (watched != NULL) {
         record->call.watched = watched->call.watched;
         record->call.slot = watched->call.slot;
+        record->watch = watched;
     }
     put_words(&user->output, 1, "MULTI");
     await(user, AWAITED_BEGUN, record, NULL);
@@ -396,6 +397,7 @@ static bool take_no_answer(struct users *users, struct record *record, const str
     if (says(reply, '-', "CLUSTERDOWN ")) {
         users->unanswered.refused++;
         record->refused = true;
+        history_end(users->history, record);
         return true;
     }
     if (!says(reply, '-', "UNCERTAIN "))
@@ -410,6 +412,7 @@ static bool take_no_answer(struct users *users, struct record *record, const str
 static void return_now(struct users *users, struct record *record)
 {
     record->call.returned_us = users->sim->now_us;
+    history_end(users->history, record);
     for (size_t i = 0; i < record->call.deed_count; i++)
         note_length(users, record, i);
 }

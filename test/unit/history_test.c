@@ -79,6 +79,19 @@ Test(history, what_nobody_knows_may_have_been_carried_out_once)
     cr_assert_not(history_check(history, CALM), "it was carried out twice");
 }
 
+Test(history, a_transaction_that_was_lost_with_its_watch_may_have_been_carried_out)
+{
+    struct record *watch = history_add(history, 0, 10, NULL), *transaction = add(0, STORE_SET, "<1>", 10), *read;
+
+    watch->call.kind = STORE_WATCH;
+    watch->call.watched = transaction->call.watched = 1;
+    transaction->call.kind = STORE_TRANSACTION;
+    transaction->watch = watch;
+    read = add(0, STORE_GET, "", 30);
+    read_text(read, "<1>", 40);
+    cr_assert(history_check(history, CALM));
+}
+
 Test(history, an_answer_that_is_anothers_does_not_pass)
 {
     told(add(0, STORE_INCR, "", 10), STORE_NUMBER, 1, 20);
@@ -127,4 +140,18 @@ Test(history, a_group_is_full_when_too_much_of_it_is_lost_or_there_is_too_much)
     for (int i = 0; i < 300; i++)
         add(1, STORE_GET, "", 10);
     cr_assert(history_is_full(history, 1));
+}
+
+Test(history, a_group_is_busy_while_much_of_it_has_no_answer_yet)
+{
+    const struct record *records[8];
+
+    for (int i = 0; i < 8; i++) {
+        cr_assert_not(history_is_busy(history, 0));
+        records[i] = add(0, STORE_INCR, "", 10);
+    }
+    cr_assert(history_is_busy(history, 0));
+    cr_assert_not(history_is_full(history, 0));
+    history_end(history, records[0]);
+    cr_assert_not(history_is_busy(history, 0));
 }

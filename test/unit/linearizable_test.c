@@ -296,17 +296,24 @@ Test(linearizable, where_there_are_too_many_stories_it_says_so)
 
 /* ---- Against all orders ---- */
 
+static bool is_before(const size_t *order, size_t length, size_t operation)
+{
+    for (size_t j = 0; j < length; j++)
+        if (order[j] == operation)
+            return true;
+    return false;
+}
+
 static bool may_be_next(const size_t *order, size_t length, size_t operation, const bool *happens)
 {
-    for (size_t i = 0; i < history.count; i++) {
-        bool before = false;
+    size_t after = history.operations[operation].after;
 
-        for (size_t j = 0; j < length; j++)
-            before = before || order[j] == i;
-        if (happens[i] && !before && i != operation &&
+    if (after != LINEARIZABLE_NONE && !is_before(order, length, after))
+        return false;
+    for (size_t i = 0; i < history.count; i++)
+        if (happens[i] && !is_before(order, length, i) && i != operation &&
             history.operations[i].returned_us < history.operations[operation].called_us)
             return false;
-    }
     return true;
 }
 
@@ -315,11 +322,7 @@ static bool try_orders(size_t *order, size_t length, size_t wanted, const bool *
     if (length == wanted)
         return true;
     for (size_t i = 0; i < history.count; i++) {
-        bool before = false;
-
-        for (size_t j = 0; j < length; j++)
-            before = before || order[j] == i;
-        if (before || !happens[i] || !may_be_next(order, length, i, happens))
+        if (is_before(order, length, i) || !happens[i] || !may_be_next(order, length, i, happens))
             continue;
         for (unsigned way = 0; way < 2; way++) {
             int next = state;
@@ -374,6 +377,8 @@ Test(linearizable, it_finds_what_looking_at_all_orders_finds)
             history.operations[operation].seen = draw(&state, 2) == 0;
             if (history.happenings[operation].deed == ADD && draw(&state, 2) == 0)
                 history.operations[operation].alike = 1;
+            if (i > 0 && history.operations[i - 1].returned_us != NEVER && draw(&state, 3) == 0)
+                history.operations[i].after = i - 1;
         }
         bool expected = is_linearizable();
         cr_assert_eq(check(), expected ? LINEARIZABLE : NOT_LINEARIZABLE, "run %d", run);

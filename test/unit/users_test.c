@@ -108,6 +108,6 @@ Test(users, read_every_key_at_every_node_but_those_left_out)
     sim_run_us(sim, SECOND);
     cr_assert(users_are_answered(users));
     cr_assert_eq((history_count(users_history(users)) - before) % 2, 0u);
-    cr_assert_geq(history_count(users_history(users)) - before, 2u * 2 * STORE_KEYS);
+    cr_assert_geq(history_count(users_history(users)) - before, 2u * 3 * STORE_KEYS);
     cr_assert(history_check(users_history(users), sim_now_us(sim)));
 }
