@@ -126,18 +126,26 @@ static double last(const struct figures *figures)
 
 /* ---- Rows, run by run ---- */
 
-static double run_floor(struct floor_trio *floor)
+static void run_floor(struct floor_trio *floor, struct figures *us)
 {
-    struct figures us = {0};
     for (int64_t now_us = clock_now_us(), until_us = now_us + FLOOR_US; now_us < until_us;) {
         int64_t before_us = now_us;
         floor_trio_commit(floor);
         now_us = clock_now_us();
-        figures_add(&us, (double)(now_us - before_us));
+        figures_add(us, (double)(now_us - before_us));
     }
-    double median_ms = figures_rank(&us, 500) / 1000;
-    figures_fini(&us);
-    return median_ms;
+}
+
+/* The floor has its turns right before and right after ours. */
+static void run_beside_floor(struct service_row *row, const struct load *load, struct field *field)
+{
+    struct figures floor_us = {0};
+    run_floor(&field->floor, &floor_us);
+    load_side(row, load, OURS, field);
+    run_floor(&field->floor, &floor_us);
+    figures_add(&row->floor_ms, figures_rank(&floor_us, 500) / 1000);
+    figures_add(&row->floor_ratio, last(&row->median_ms[OURS]) / last(&row->floor_ms));
+    figures_fini(&floor_us);
 }
 
 static void run_row(struct service_row *row, int share, struct field *field)
@@ -149,13 +157,12 @@ static void run_row(struct service_row *row, int share, struct field *field)
         load.requests /= share;
         if (load.requests == 0)
             continue;
-        load_side(row, &load, side, field);
+        if (side == OURS && row->with_floor)
+            run_beside_floor(row, &load, field);
+        else
+            load_side(row, &load, side, field);
         figures_add(&row->ratio[side], last(&row->per_second[OURS]) / last(&row->per_second[side]));
     }
-    if (!row->with_floor)
-        return;
-    figures_add(&row->floor_ms, run_floor(&field->floor));
-    figures_add(&row->floor_ratio, last(&row->median_ms[OURS]) / last(&row->floor_ms));
 }
 
 static void warm_up(struct field *field, int share)
