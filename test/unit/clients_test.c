@@ -338,7 +338,7 @@ Test(clients, a_long_line_and_many_short_ones_come_back_as_they_were)
     start();
     fd = client();
     for (int i = 0; i < SIZE; i++)
-        sent[i] = i > MIB && i % 1000 == 999 ? '\n' : (char)('a' + i % 26);
+        sent[i] = (char)(i > MIB && i % 1000 == 999 ? '\n' : 'a' + i % 26);
     sent[SIZE - 1] = '\n';
     while (got < SIZE) {
         struct pollfd ready = {.fd = fd, .events = (short)(POLLIN | (said < SIZE ? POLLOUT : 0))};
