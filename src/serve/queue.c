@@ -245,6 +245,12 @@ uint64_t queue_launch(struct place *place)
     return place->flight;
 }
 
+/* Behind a query that waits for commands, the next one does so, too: or it would be answered first, by an older state. */
+static bool goes_behind(const struct session *session)
+{
+    return session->flying_commands > 0 || (session->flying_queries > 0 && session->flies_behind);
+}
+
 static void send_request(struct session *session, struct place *place)
 {
     struct sessions *sessions = session->sessions;
@@ -254,7 +260,8 @@ static void send_request(struct session *session, struct place *place)
     count(place);
     struct letter *letter = letter_new(is_query ? LETTER_READ : LETTER_PROPOSE);
     mailraft_buffer_put(&letter->request, place->bytes.bytes, place->bytes.size);
-    letter->behind = is_query && session->flying_commands > 0;
+    letter->behind = is_query && goes_behind(session);
+    session->flies_behind = letter->behind;
     letter->view = sessions->status.view;
     letter->proposer = (struct proposer){.pile = sessions->pile, .number = queue_launch(place)};
     letter_list_add(&sessions->letters, letter);

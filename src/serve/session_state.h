@@ -111,6 +111,7 @@ struct session {
     size_t place_count;
     size_t counted; /* bytes in it */
     size_t flying_commands, flying_queries;
+    bool flies_behind;     /* of the queries on their way, the last one is asked behind commands */
     uint64_t flying_view;  /* over which those are on their way */
     uint64_t sent_number;  /* of the place that was sent last */
     raft_index last_index; /* of the entry of the last command that was answered; 0: none */

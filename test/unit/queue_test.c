@@ -71,6 +71,19 @@ Test(queue, a_query_is_sent_behind_commands_and_says_so)
     cr_assert_str_eq(desk_asked(), "set a 1; get a behind; get b behind");
 }
 
+Test(queue, a_query_behind_one_that_waits_for_commands_waits_for_them_too)
+{
+    client_says(client, "SET a 1\r\nGET a\r\n");
+    cr_assert_str_eq(desk_asked(), "set a 1; get a behind");
+    desk_applies(0, "+OK\r\n");
+    client_says(client, "GET a\r\n");
+    cr_assert_str_eq(desk_asked(), "get a behind");
+    desk_reads(1, "$1\r\n1\r\n");
+    desk_reads(2, "$1\r\n1\r\n");
+    client_says(client, "GET a\r\n");
+    cr_assert_str_eq(desk_asked(), "get a");
+}
+
 Test(queue, a_command_waits_until_the_queries_before_it_are_answered)
 {
     client_says(client, "GET a\r\nGET b\r\nSET a 1\r\nGET a\r\n");

@@ -62,6 +62,8 @@ Test(swarm, seeds_that_have_failed_pass)
 {
     static const uint64_t SEEDS[] = {
         5943, /* an entry is cut off, comes back with a later leader, and is committed then: the paper's Figure 8 */
+        3456, /* a leader leads again, and refuses in its new term what was meant for its old one */
+        17034, /* of two queries over one connection, the later one is answered by an older state */
     };
     for (size_t i = 0; i < sizeof SEEDS / sizeof *SEEDS; i++)
         swarm_run(SEEDS[i], NULL);
