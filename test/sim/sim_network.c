@@ -327,7 +327,7 @@ static void mailbox_post(const struct mailbox *mailbox, raft_id to, struct parce
     parcel->to = to;
     if (sim->scripted)
         parcels_put(&from->sent, parcel);
-    else if (receiver != NULL)
+    else if (receiver != NULL && (sim->lets_pass == NULL || sim->lets_pass(sim, from, parcel)))
         path_send(sim, path_between(sim, from, receiver, parcel->channel), parcel);
     else
         free(parcel);
