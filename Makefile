@@ -50,13 +50,14 @@ SIM_O    := $(call objects,$(filter-out test/sim/main.c,$(wildcard test/sim/*.c)
 tests_of  = $(wildcard $(patsubst %,test/unit/%_test.c,$(notdir $(basename $(wildcard $(addsuffix /*.c,$(1)))))))
 UNIT_SIM_TESTS := $(call tests_of,src/raft src/storage test/sim) test/unit/crash_test.c
 UNIT_TESTS     := $(filter-out $(UNIT_SIM_TESTS),$(wildcard test/unit/*_test.c))
+SCENARIOS      := $(wildcard test/scenarios/*.c)
 CLUSTER_TESTS  := $(filter-out test/cluster/preload.c test/cluster/counterd.c,$(wildcard test/cluster/*.c))
 # Criterion does not run under the thread sanitizer; there, test/check.h gives the same macros a runner of our own.
 CHECK_O  := $(if $(findstring thread,$(SANITIZE)),$(B)/test/check.o)
 CHECK_L  := $(if $(findstring thread,$(SANITIZE)),,-lcriterion)
 
 PROGRAMS := $(B)/mailraftd
-TESTS    := $(B)/unit $(B)/unit_sim $(B)/cluster $(B)/counterd
+TESTS    := $(B)/unit $(B)/unit_sim $(B)/scenarios $(B)/cluster $(B)/counterd
 
 # Debian's names of what building and running need, and what tests need beside it.
 RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev libjson-c-dev libprotobuf-c-dev \
@@ -103,7 +104,8 @@ test-unit: $(B)/unit $(B)/unit_sim
 	@test/run "unit tests" $(B)/unit.log $(B)/unit
 	@test/run "unit tests on the simulator" $(B)/unit_sim.log $(B)/unit_sim
 
-test-sim: $(B)/sim
+test-sim: $(B)/scenarios $(B)/sim
+	@test/run "scenarios" $(B)/scenarios.log $(B)/scenarios
 	@test/run "simulated runs" $(B)/sim.log $(B)/sim --seeds $(TEST_SEEDS)
 
 test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
@@ -123,6 +125,10 @@ $(B)/unit: $(call objects,$(UNIT_TESTS) $(addprefix test/unit/,post.c desk.c rea
 
 $(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c test/unit/counting.c test/counter.c) \
                $(CORE_O) $(SIM_O) $(CHECK_O)
+	$(CC) $(LDFLAGS) -o $@ $^ $(SIM_LIBS) $(CHECK_L)
+
+# Named scenarios: whole nodes on the simulator, or one on its stage.
+$(B)/scenarios: $(call objects,$(SCENARIOS) test/unit/stage.c test/counter.c) $(CORE_O) $(SIM_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(SIM_LIBS) $(CHECK_L)
 
 $(B)/sim: $(call objects,test/sim/main.c test/counter.c) $(CORE_O) $(SIM_O)
