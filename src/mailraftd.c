@@ -20,13 +20,15 @@
 #include "serve/service.h"
 
 static const char USAGE[] =
-    "usage: mailraftd [--id N] [--rejoin-empty] CONFIG.json  run a member of a cluster\n"
+    "usage: mailraftd [--id N] [--rejoin-empty] [--reach ID=ADDRESS]... CONFIG.json\n"
+    "                                                        run a member of a cluster\n"
     "       mailraftd [--id N] --check CONFIG.json           only say whether the config is good\n"
     "       mailraftd --help | --version\n"
     "\n"
-    "  --id N          which member this is, whatever the config says: so one file can serve all\n"
-    "  --rejoin-empty  lets this member back into a cluster that knows it, though its data_dir is empty or new:\n"
-    "                  it has forgotten what it promised, so the others take it out of the cluster first\n"
+    "  --id N              which member this is, whatever the config says: so one file can serve all\n"
+    "  --rejoin-empty      lets this member back into a cluster that knows it, though its data_dir is empty or new:\n"
+    "                      it has forgotten what it promised, so the others take it out of the cluster first\n"
+    "  --reach ID=ADDRESS  reaches member ID there, and not at its peer address: through a tunnel or a relay\n"
     "\n"
     "The state log goes to standard output, one line an event. SIGTERM and SIGINT stop it: a leader hands over first.\n"
     "\n"
@@ -45,6 +47,11 @@ struct options {
     raft_id id; /* 0: as the config says */
     bool check, rejoin_empty, help, version;
     const char *path;
+    int reached_count;
+    struct reached {
+        raft_id id;
+        struct address at;
+    } reached[MEMBERS_MAX];
 };
 
 #define LAST_WORDS_MS 200 /* how long an ending process waits for a reader of its standard error */
@@ -103,8 +110,25 @@ static bool parse_id(const char *text, raft_id *id)
     return true;
 }
 
+/* "ID=HOST:PORT" */
+static bool parse_reached(const char *text, struct options *options, struct mailraft_error *err)
+{
+    char id[12] = "";
+    size_t length = strcspn(text, "=");
+    if (options->reached_count == MEMBERS_MAX)
+        return error_raise(err, &CONFIG_ERROR, "--reach is there more than %d times", MEMBERS_MAX);
+    struct reached *reached = &options->reached[options->reached_count];
+    if (text[length] == '=' && length < sizeof(id))
+        memcpy(id, text, length);
+    if (!parse_id(id, &reached->id) || !address_parse(text + length + 1, &reached->at))
+        return error_raise(err, &CONFIG_ERROR,
+                           "--reach \"%.80s\" is not right; write ID=HOST:PORT, or ID=[IPV6]:PORT", text);
+    options->reached_count++;
+    return true;
+}
+
 /* Beyond all characters, so that optopt tells a short option, of which there are none, from a long one. */
-enum { OPTION_ID = 256, OPTION_CHECK, OPTION_REJOIN_EMPTY, OPTION_HELP, OPTION_VERSION };
+enum { OPTION_ID = 256, OPTION_CHECK, OPTION_REJOIN_EMPTY, OPTION_REACH, OPTION_HELP, OPTION_VERSION };
 
 /* Of several short options in one argument, optind does not say in which argument they are. */
 static bool refuse_option(char **arguments, struct mailraft_error *err)
@@ -129,6 +153,8 @@ static bool parse_option(int option, char **arguments, struct options *options, 
     case OPTION_REJOIN_EMPTY:
         options->rejoin_empty = true;
         return true;
+    case OPTION_REACH:
+        return parse_reached(optarg, options, err);
     case OPTION_HELP:
         options->help = true;
         return true;
@@ -147,6 +173,7 @@ static bool parse_arguments(int count, char **arguments, struct options *options
     static const struct option LONG[] = {{"id", required_argument, NULL, OPTION_ID},
                                          {"check", no_argument, NULL, OPTION_CHECK},
                                          {"rejoin-empty", no_argument, NULL, OPTION_REJOIN_EMPTY},
+                                         {"reach", required_argument, NULL, OPTION_REACH},
                                          {"help", no_argument, NULL, OPTION_HELP},
                                          {"version", no_argument, NULL, OPTION_VERSION},
                                          {NULL, 0, NULL, 0}};
@@ -275,6 +302,22 @@ static bool run(struct config *config, struct mailraft_error *err)
     return good;
 }
 
+/* Where members are reached whose addresses are others for this node. reach: by position; lasts as long as the node. */
+static bool redirect(struct config *config, const struct options *options, struct address reach[MEMBERS_MAX],
+                     struct mailraft_error *err)
+{
+    for (int i = 0; i < options->reached_count; i++) {
+        const struct reached *reached = &options->reached[i];
+        int position = members_find(&config->node.members, reached->id);
+        if (position < 0 || reached->id == config->node.id)
+            return error_raise(err, &CONFIG_ERROR, "--reach names %d, which is no other member of the cluster",
+                               reached->id);
+        reach[position] = reached->at;
+    }
+    config->node.reach = reach;
+    return true;
+}
+
 /* What the config cannot say: who we are as a process, and what its operator decided for this start alone. */
 static void complete_config(struct config *config, const struct options *options)
 {
@@ -314,7 +357,8 @@ static int check(const struct config *config, const char *path)
 int main(int count, char **arguments)
 {
     static struct config config; /* too large for a small stack */
-    struct options options = {0};
+    static struct options options;
+    static struct address reach[MEMBERS_MAX];
     struct mailraft_error err = {0};
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* before the first line that may meet it */
     if (!fill_standard_descriptors(&err) || !parse_arguments(count, arguments, &options, &err))
@@ -323,7 +367,7 @@ int main(int count, char **arguments)
         fputs(options.help ? USAGE : "mailraftd " MAILRAFT_VERSION "\n", stdout);
         return end_of_answer();
     }
-    if (!config_read(options.path, options.id, &config, &err))
+    if (!config_read(options.path, options.id, &config, &err) || !redirect(&config, &options, reach, &err))
         return die_of(&err);
     if (options.check)
         return check(&config, options.path);

@@ -136,6 +136,9 @@ static bool open_mailbox(struct node *node, const struct storage_opened *opened,
     struct mailbox_config *config = memory_new(sizeof *config);
     config->id = node->config.id;
     config->members = node->config.members;
+    for (int i = 0; node->config.reach != NULL && i < config->members.count; i++)
+        if (node->config.reach[i].port != 0)
+            config->members.list[i].peer = node->config.reach[i];
     config->listen = node->config.listen;
     config->data_id = opened->data_id;
     config->cluster_uuid = opened->cluster_uuid;

@@ -18,6 +18,8 @@ struct node_config {
     char cluster_name[CLUSTER_NAME_MAX];
     struct members members; /* id among them */
     struct address listen;  /* where to bind for peers */
+    const struct address *reach; /* by position in members: where this node reaches it, if not at its peer address (port 0);
+                                  * borrowed until the node runs; NULL: all at theirs */
     char data_dir[DISK_PATH_MAX]; /* absolute */
     int64_t election_timeout_min_us;
     int64_t election_timeout_max_us; /* timeouts are drawn from [min, max) */

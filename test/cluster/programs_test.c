@@ -70,6 +70,16 @@ Test(programs, a_wrong_command_line_is_told_in_one_line_with_status_2)
     ASSERT_USAGE_ERROR("--id \"2x\" is not right; write a whole number from 1 to 2147483647", "--id", "2x", "x");
     ASSERT_USAGE_ERROR("--id \"2147483648\" is not right; write a whole number from 1 to 2147483647", "--id",
                        "2147483648", "x");
+    for (int i = 0; i < 4; i++) {
+        static const char *const WRONG[] = {"2", "=127.0.0.1:1", "2=127.0.0.1", "0=127.0.0.1:1"};
+        struct process process = {0};
+        char expected[120];
+        cr_assert_eq(RUN(&process, "--reach", WRONG[i], "x"), 2);
+        snprintf(expected, sizeof(expected),
+                 "mailraftd: --reach \"%s\" is not right; write ID=HOST:PORT, or ID=[IPV6]:PORT\n", WRONG[i]);
+        cr_assert_str_eq(printed(&process, 1), expected);
+        process_fini(&process);
+    }
     ASSERT_USAGE_ERROR("\"b\" is one config too many; see mailraftd --help", "a", "b");
     ASSERT_USAGE_ERROR("Couldn't open /nowhere/x.json: No such file or directory", "/nowhere/x.json");
 }
@@ -132,6 +142,32 @@ Test(programs, one_config_serves_all_nodes_with_id)
     }
     for (int i = 0; i < 3; i++)
         process_fini(&processes[i]);
+    cluster_free(cluster);
+}
+
+Test(programs, a_member_can_be_reached_elsewhere_than_the_config_says)
+{
+    struct cluster *cluster = cluster_new(2, NULL);
+    struct process one = {0}, other = {0};
+    char path[CLUSTER_PATH_MAX], reach[40];
+    int nowhere, nowhere_holder;
+    nowhere = port_hold(&nowhere_holder);
+    /* To the first the config tells the second's port wrongly, and --reach rightly. */
+    cluster_write_config(cluster, 1, (int[]){cluster_node(cluster, 1)->port, nowhere}, NULL);
+    cluster_path(cluster, "node1.json", path);
+    cr_assert_eq(RUN(&other, "--reach", "1=127.0.0.1:1", "--check", path), 2);
+    cr_assert_str_eq(printed(&other, 1), "mailraftd: --reach names 1, which is no other member of the cluster\n");
+    process_fini(&other);
+    cr_assert_eq(RUN(&other, "--reach", "3=127.0.0.1:1", path), 2);
+    cr_assert_str_eq(printed(&other, 1), "mailraftd: --reach names 3, which is no other member of the cluster\n");
+    process_fini(&other);
+    cluster_start_node(cluster, 2, NULL);
+    snprintf(reach, sizeof(reach), "2=127.0.0.1:%d", cluster_node(cluster, 2)->port);
+    process_start(&one, "node 1", (const char *[]){getenv("MAILRAFTD"), "--reach", reach, path, NULL}, NULL);
+    process_expect(&one, "Connected to 2 at 127.0.0.1:");
+    process_expect(&one, " cluster is born "); /* so both know the same members */
+    process_fini(&one);
+    close(nowhere_holder);
     cluster_free(cluster);
 }
 
