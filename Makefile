@@ -1,6 +1,6 @@
 # mailraft - a Raft server in C.
 #
-#   make            builds bin/mailraftd
+#   make            builds bin/mailraftd and bin/mailraft-relay
 #   make run        installs what is missing, builds, and starts three nodes here
 #   make test       installs what is missing, builds, and runs every test
 #   make help       lists the rest
@@ -42,6 +42,8 @@ PROTO_O  := $(B)/generated/raft_message.pb-c.o
 objects   = $(patsubst %.c,$(B)/%.o,$(1))
 
 CORE_O   := $(call objects,$(CORE))
+# The relay stands apart: of the rest it needs what is under everything, and where a host is.
+RELAY_O  := $(call objects,$(wildcard src/relay/*.c))
 REAL_O   := $(CORE_O) $(call objects,$(SEAM) $(MAIL) $(SERVE)) $(PROTO_O)
 SIM_O    := $(call objects,$(filter-out test/sim/main.c,$(wildcard test/sim/*.c)) src/serve/service.c)
 
@@ -56,7 +58,7 @@ CLUSTER_TESTS  := $(filter-out test/cluster/preload.c test/cluster/counterd.c,$(
 CHECK_O  := $(if $(findstring thread,$(SANITIZE)),$(B)/test/check.o)
 CHECK_L  := $(if $(findstring thread,$(SANITIZE)),,-lcriterion)
 
-PROGRAMS := $(B)/mailraftd
+PROGRAMS := $(B)/mailraftd $(B)/mailraft-relay
 TESTS    := $(B)/unit $(B)/unit_sim $(B)/scenarios $(B)/cluster $(B)/counterd
 
 # Debian's names of what building and running need, and what tests need beside it.
@@ -119,8 +121,12 @@ sim: $(B)/sim
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+$(B)/mailraft-relay: $(B)/src/mailraft-relay.o $(RELAY_O) \
+                     $(call objects,$(wildcard src/base/*.c) $(addprefix src/mail/,bell.c resolve.c stream.c))
+	$(CC) $(LDFLAGS) -o $@ $^ $(SIM_LIBS)
+
 $(B)/unit: $(call objects,$(UNIT_TESTS) $(addprefix test/unit/,post.c desk.c real_redis.c beside_redis.c store.c) \
-                          test/counter.c test/transcript.c) $(REAL_O) $(CHECK_O)
+                          test/counter.c test/transcript.c) $(REAL_O) $(RELAY_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L)
 
 $(B)/unit_sim: $(call objects,$(UNIT_SIM_TESTS) test/unit/stage.c test/unit/counting.c test/counter.c) \
@@ -211,14 +217,15 @@ $(B)/%.o: %.c $(B)/flags
 install: programs
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/doc/mailraft"
 	install -m 755 $(B)/mailraftd "$(DESTDIR)$(PREFIX)/bin/mailraftd"
+	install -m 755 $(B)/mailraft-relay "$(DESTDIR)$(PREFIX)/bin/mailraft-relay"
 	install -m 755 bin/cluster "$(DESTDIR)$(PREFIX)/bin/mailraft-cluster"
 	install -m 644 README.md LICENSE conf/all-settings.json "$(DESTDIR)$(PREFIX)/share/doc/mailraft/"
 
 clean:
-	rm -rf .build bin/mailraftd
+	rm -rf .build bin/mailraftd bin/mailraft-relay
 
 help:
-	@echo 'make                      bin/mailraftd'
+	@echo 'make                      bin/mailraftd, and bin/mailraft-relay, which bin/cluster puts between its nodes'
 	@echo 'make run                  installs what is missing, builds, and starts three nodes here'
 	@echo 'make test                 installs what is missing, builds, and runs every test; a part of them alone:'
 	@echo '                          make test-unit, make test-sim (TEST_SEEDS=$(TEST_SEEDS)), make test-cluster'
@@ -228,7 +235,8 @@ help:
 	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone, RESP=1 for'
 	@echo '                          the reading of requests, SERVICE=1 for what clients get, beside redis-server and'
 	@echo '                          etcd, TABLES=1 for what could hold the data'
-	@echo 'make install PREFIX=dir   mailraftd and mailraft-cluster (PREFIX=$(PREFIX) unless given; DESTDIR too)'
+	@echo 'make install PREFIX=dir   mailraftd, mailraft-relay and mailraft-cluster (PREFIX=$(PREFIX) unless given;'
+	@echo '                          DESTDIR too)'
 	@echo 'make clean                removes all that was built'
 	@echo
 	@echo 'With any of them: CC=clang, SANITIZE=thread or SANITIZE=address,undefined, WERROR=1'

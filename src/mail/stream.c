@@ -74,7 +74,7 @@ static void set_option(int fd, int level, int option, int value)
     (void)setsockopt(fd, level, option, &value, sizeof value);
 }
 
-static void set_options(int fd)
+void stream_set_options(int fd)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -113,7 +113,7 @@ struct stream *stream_accept(struct stream *listener, struct mailraft_error *err
         error_raise_os(err, &NETWORK_ERROR, "Couldn't accept a connection");
         return NULL;
     }
-    set_options(fd);
+    stream_set_options(fd);
     return stream_new(fd, &peer);
 }
 
@@ -168,7 +168,7 @@ struct stream *stream_connect(const struct endpoint *to, int64_t deadline_us, co
         error_raise_os(err, &CONNECT_ERROR, "Couldn't make a socket");
         return NULL;
     }
-    set_options(fd);
+    stream_set_options(fd);
     if (!connect_within(fd, to, deadline_us, stop, err)) {
         close(fd);
         return NULL;

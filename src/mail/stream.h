@@ -64,6 +64,9 @@ bool stream_check_silent(struct stream *stream, struct mailraft_error *err);
 void stream_shutdown(struct stream *stream);
 void stream_close(struct stream *stream); /* NULL is fine */
 
+/* What every stream has from its start, for a TCP socket that is none (see Keeping). */
+void stream_set_options(int fd);
+
 int stream_fd(const struct stream *stream);           /* to poll */
 const char *stream_peer(const struct stream *stream); /* whom it leads to, as text */
 
