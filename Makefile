@@ -67,7 +67,8 @@ RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev lib
 TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools python3-redis nodejs npm
 BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev redis-tools etcd-server nghttp2-client
 
-# make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace.
+# make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace, without the
+# faults that WITHOUT names (test/sim/plan.h), or with none from UNTIL on, in simulated microseconds.
 SEEDS      ?= 1000
 FIRST_SEED ?= 0
 TEST_SEEDS ?= 300
@@ -108,7 +109,7 @@ test-unit: $(B)/unit $(B)/unit_sim
 
 test-sim: $(B)/scenarios $(B)/sim
 	@test/run "scenarios" $(B)/scenarios.log $(B)/scenarios
-	@test/run "simulated runs" $(B)/sim.log $(B)/sim --seeds $(TEST_SEEDS)
+	@test/run "simulated runs" $(B)/sim.log $(B)/sim --seeds $(TEST_SEEDS) --also test/sim/seeds
 
 test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
 	@test/cluster/clients/install .build/clients
@@ -116,7 +117,8 @@ test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
 	    test/run "tests with processes" $(B)/cluster.log $(B)/cluster
 
 sim: $(B)/sim
-	@$(B)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first-seed $(FIRST_SEED))
+	@$(B)/sim $(if $(SEED),--seed $(SEED) $(addprefix --without ,$(WITHOUT)) $(addprefix --until ,$(UNTIL)),\
+	    --seeds $(SEEDS) --first-seed $(FIRST_SEED))
 
 $(B)/mailraftd: $(B)/src/mailraftd.o $(REAL_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -230,7 +232,8 @@ help:
 	@echo 'make test                 installs what is missing, builds, and runs every test; a part of them alone:'
 	@echo '                          make test-unit, make test-sim (TEST_SEEDS=$(TEST_SEEDS)), make test-cluster'
 	@echo 'make sim SEEDS=n          simulates n clusters (FIRST_SEED=0 unless given)'
-	@echo 'make sim SEED=s           simulates one, and prints its trace'
+	@echo 'make sim SEED=s           simulates one, and prints its trace; WITHOUT=kill,loss,7-20: without those kinds'
+	@echo '                          of faults and those numbers, UNTIL=us: without any from then on'
 	@echo 'make fuzz                 bytes that clang'"'"'s fuzzer thinks of, for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone, RESP=1 for'
 	@echo '                          the reading of requests, SERVICE=1 for what clients get, beside redis-server and'

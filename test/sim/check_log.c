@@ -6,6 +6,7 @@
  *   - State machine safety: no other entry is ever committed in its place.
  *   - Leader completeness: a leader has all that was committed in earlier terms.
  *   - Leader append-only: a leader's log only grows.
+ *   - What a leader counts as durable on a follower has been on its disk, and is what the leader has.
  *   - The commit index of a life never goes back, and nothing is applied beyond it.
  *   - What a server takes for durable, or acknowledges, is on its disk; what it acknowledges is what its leader has. */
 #include <assert.h>
@@ -173,16 +174,40 @@ static void check_append_only(const struct ghost *ghost, const struct server *le
                  leader->current_term, index);
 }
 
+/* A follower may have cut it off since, for a leader of a later term, or lost its folder: but it has held it. */
+static void check_matched(struct ghost *ghost, const struct server *leader)
+{
+    for (int i = 0; i < leader->config.members.count; i++) {
+        raft_index index = leader->peers[i].progress.match_index;
+        const struct machine *follower;
+        const struct known *known;
+
+        if (i == leader->self || index == ghost->matched[i])
+            continue;
+        ghost->matched[i] = index;
+        known = known_find(the_sim, index, raft_log_term_at(&leader->raft_log, index));
+        follower = sim_machine(the_sim, leader->peers[i].id);
+        if (index > 0 && (known == NULL || (known->held >> follower->position & 1) == 0))
+            sim_fail("%d leads term %" PRIu64 " and counts entry %" PRIu64 " as durable on %d, which has never held it",
+                     leader->config.id, leader->current_term, index, follower->id);
+    }
+}
+
 static void check_leader(struct ghost *ghost, const struct server *server)
 {
     if (server->role != LEADER) {
         ghost->leader_looked_at = 0;
         return;
     }
-    if (ghost->leader_looked_at == server->current_term)
+    if (ghost->leader_looked_at == server->current_term) {
         check_append_only(ghost, server);
-    else if (!the_sim->scripted)
-        check_completeness(server);
+    } else {
+        memset(ghost->matched, 0, sizeof ghost->matched);
+        if (!the_sim->scripted)
+            check_completeness(server);
+    }
+    if (!the_sim->scripted)
+        check_matched(ghost, server);
     ghost->leader_looked_at = server->current_term;
     note_log_of_leader(ghost, server);
 }
@@ -206,6 +231,8 @@ static void check_loaded(struct machine *machine, const struct server *server)
     if (machine->ghost.loaded)
         return;
     machine->ghost.loaded = true;
+    if (machine->disk.decayed)
+        durable_survived(machine);
     if (log->saved_number == 0 && log->unsaved == NULL && log->durable_index != machine->ghost.log.last_index)
         sim_fail("%d began with a log up to %" PRIu64 ", but its disk holds one up to %" PRIu64, machine->id,
                  log->durable_index, machine->ghost.log.last_index);

@@ -141,14 +141,14 @@ void check_disk_emptied(struct machine *machine)
 /* ---- Roles ---- */
 
 /* Whether it chose that leader in that term and its disk still knows: a later term is as good, since terms never go
- * back. Who has lost its folder keeps its vote: others have counted it. */
+ * back. Who has lost its folder, or what stands in it, keeps its vote: others have counted it. */
 static bool keeps_vote(struct machine *voter, raft_id leader, raft_term term)
 {
     struct ballot ballot;
 
     if (vote_in(&voter->ghost, term) != leader)
         return false;
-    return voter->ghost.emptied || (newest_ballot(voter, true, &ballot) &&
+    return voter->ghost.emptied || voter->disk.decayed || (newest_ballot(voter, true, &ballot) &&
                                     (ballot.term > term || (ballot.term == term && ballot.voted_for == leader)));
 }
 

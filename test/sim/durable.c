@@ -209,6 +209,8 @@ static bool take_frame(struct machine *machine, const char *path, uint64_t offse
         for (uint32_t i = 0; i < frame->count; i++)
             at += take_entry(machine, frame->first + i, body + at, frame->length - at);
         machine->ghost.log.frame = frame->number;
+        machine->ghost.log.frame_offset = offset;
+        machine->ghost.log.frame_is_witness = frame->count == 0;
     }
     free(body);
     return whole;
@@ -266,7 +268,9 @@ void durable_synced(struct machine *machine, const char *path)
     char expected[FILE_PATH_MAX];
     uint64_t number, salt;
 
-    if (!machine->is_node || !read_header(machine, path, &number, &salt) ||
+    if (!machine->is_node || (machine->disk.decayed && !machine->ghost.loaded))
+        return; /* a decayed disk counts for what it held, until a server has begun with it */
+    if (!read_header(machine, path, &number, &salt) ||
         strcmp(path, file_path(machine, number, expected)) != 0)
         return;
     if (number == log->file && salt == log->salt)
@@ -292,23 +296,47 @@ static uint64_t first_file(struct machine *machine)
     return first;
 }
 
-void durable_read_again(struct machine *machine)
+static void read_all(struct machine *machine)
 {
     struct durable_log *log = &machine->ghost.log;
-    const struct known *last = durable_at(machine, log->last_index);
-    uint64_t frame = log->frame, number, salt;
+    uint64_t number, salt;
     char path[FILE_PATH_MAX];
 
+    log->frame_known = log->frame;
     log->file = log->offset = log->salt = log->frame = log->last_index = 0;
-    log->frame_known = frame;
     for (uint64_t i = first_file(machine); i > 0 && name_lookup_synced(&machine->disk, file_path(machine, i, path));
          i++)
         if (read_header(machine, path, &number, &salt) && number == i)
             read_file(machine, i, salt, DATA_OFFSET, true);
     log->frame_known = 0;
+}
+
+void durable_read_again(struct machine *machine)
+{
+    struct durable_log *log = &machine->ghost.log;
+    const struct known *last = durable_at(machine, log->last_index);
+    uint64_t frame = log->frame;
+
+    if (machine->disk.decayed)
+        return;
+    read_all(machine);
     if (machine->disk.damaged)
         return;
     if (log->frame < frame || (log->frame == frame && durable_at(machine, log->last_index) != last))
         sim_fail("the disk of %d has lost frame %" PRIu64 ", which was durable: its last one is %" PRIu64, machine->id,
                  frame, log->frame);
+}
+
+/* Only what holds no entries may be lost. */
+void durable_survived(struct machine *machine)
+{
+    struct durable_log *log = &machine->ghost.log;
+    const struct known *last = durable_at(machine, log->last_index);
+    uint64_t frame = log->frame;
+
+    read_all(machine);
+    if (log->frame < frame && durable_at(machine, log->last_index) != last)
+        sim_fail("%d goes on with a decayed disk, which has lost what was durable behind entry %" PRIu64, machine->id,
+                 log->last_index);
+    machine->disk.decayed = false;
 }

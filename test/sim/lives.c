@@ -172,7 +172,7 @@ static struct life *life_begin(struct sim *sim, struct machine *machine, void (*
     life->resumed_us = sim->now_us;
     machine->life = life;
     machine->end_now = false;
-    machine->disk.failed = false;
+    machine->disk.failed = machine->refused = false;
     check_life_began(machine);
     life->first = thread_spawn(sim, life, "main", main, life);
     sim_trace(sim, "life %llu begins on %d", (unsigned long long)life->number, machine->id);
@@ -249,6 +249,14 @@ static void life_end(struct sim *sim, struct life *life, bool silently)
     memset(machine->reached, 0, sizeof machine->reached);
 }
 
+/* It may, where its disk has failed it, or refuse one that has decayed. */
+static void check_gave_up(struct machine *machine)
+{
+    machine->refused = machine->disk.decayed && error_is(&machine->ended_err, &DAMAGED_ERROR);
+    if (!machine->disk.failed && !machine->disk.damaged && !machine->refused)
+        sim_fail("node %d could not go on: %s", machine->id, machine->ended_err.message);
+}
+
 /* The first thread has returned. A thread that was abandoned (a scribe that is stuck in the disk) ends with its
  * process, and so does what it uses, also when it came back from the disk meanwhile; otherwise nothing may be left. */
 static void life_ended_by_itself(struct sim *sim, struct life *life)
@@ -257,9 +265,8 @@ static void life_ended_by_itself(struct sim *sim, struct life *life)
         sim_fail("machine %d ended and left its thread %s behind", life->machine->id, life->threads->name);
     if (!life->abandoned && memory_count(life) > 0)
         sim_fail("machine %d ended and left %zu blocks of memory behind", life->machine->id, memory_count(life));
-    if (life->machine->is_node && !life->machine->ended_well && !life->machine->disk.failed &&
-        !life->machine->disk.damaged)
-        sim_fail("node %d could not go on: %s", life->machine->id, life->machine->ended_err.message);
+    if (life->machine->is_node && !life->machine->ended_well)
+        check_gave_up(life->machine);
     life_end(sim, life, false);
 }
 
@@ -339,6 +346,8 @@ static void check_server(const struct life *life)
     if (!server->stopping)
         server_check(server);
     check_log_step(life->machine, server);
+    if (the_sim->life_bytes_max > 0 && life->bytes > the_sim->life_bytes_max)
+        sim_fail("%d takes %zu bytes of memory", life->machine->id, life->bytes);
 }
 
 static void thread_run(struct sim *sim, struct sim_thread *thread)

@@ -142,10 +142,13 @@ struct sim_network *sim_network(struct sim *sim); /* to be changed at any time *
 void sim_cut(struct sim *sim, raft_id from, raft_id to);       /* one way */
 void sim_isolate(struct sim *sim, raft_id id);                 /* both ways from and to everybody */
 void sim_heal(struct sim *sim);                                /* every way is open again */
+void sim_heal_way(struct sim *sim, raft_id from, raft_id to);  /* one way is */
 /* Both ends live on, and the connections, or that of one channel, are opened anew. The last of what was on its way is
  * lost. */
 void sim_break_connection(struct sim *sim, raft_id from, raft_id to);
 void sim_break_channel(struct sim *sim, raft_id from, raft_id to, enum channel channel);
+/* The same, but nothing is lost: what was on its way comes so much later, when a newer one has long been open. */
+void sim_straggle(struct sim *sim, raft_id from, raft_id to, enum channel channel, int64_t late_us);
 
 /* ---- State logs ---- */
 
@@ -181,6 +184,8 @@ void sim_disk_hang(struct sim *sim, raft_id id, bool hangs); /* calls return onl
 void sim_disk_fail_sync(struct sim *sim, raft_id id);  /* the next disk_sync or disk_sync_folder raises STORAGE_ERROR */
 void sim_disk_fail_write(struct sim *sim, raft_id id, bool full); /* the next disk_write: FULL_ERROR or STORAGE_ERROR */
 void sim_disk_fill(struct sim *sim, raft_id id, bool full); /* every disk_write raises FULL_ERROR, as long as it is */
+void sim_disk_delay(struct sim *sim, raft_id id, int64_t us); /* the next call takes so much more */
+void sim_disk_mend(struct sim *sim, raft_id id); /* no call fails or ends its life any more, but what hangs, hangs */
 
 /* What stands in a file, as reading shows it. Returns how many bytes there were from offset on; 0 for no file. */
 size_t sim_disk_read(struct sim *sim, raft_id id, const char *path, uint64_t offset, void *bytes, size_t size);

@@ -51,7 +51,8 @@ static void call_take(struct disk_call *call, int64_t took_us)
     } else if (disk->hangs) {
         thread->hung = true;
     } else {
-        event_schedule(the_sim, &thread->event, the_sim->now_us + took_us);
+        event_schedule(the_sim, &thread->event, the_sim->now_us + took_us + disk->delay_us);
+        disk->delay_us = 0;
     }
     thread_yield(thread);
     thread->call = NULL;
@@ -64,7 +65,7 @@ static void call_take_short(void)
     struct disk_call call = {do_nothing};
     struct disk *disk = disk_self();
 
-    if (disk->hangs || disk->calls + 1 == disk->end_at_call)
+    if (disk->hangs || disk->delay_us > 0 || disk->calls + 1 == disk->end_at_call)
         call_take(&call, 0);
     else
         disk->calls++;
@@ -450,6 +451,22 @@ void sim_disk_fill(struct sim *sim, raft_id id, bool full)
     sim_machine(sim, id)->disk.full = full;
 }
 
+void sim_disk_delay(struct sim *sim, raft_id id, int64_t us)
+{
+    sim_machine(sim, id)->disk.delay_us = us;
+}
+
+void sim_disk_mend(struct sim *sim, raft_id id)
+{
+    struct disk *disk = &sim_machine(sim, id)->disk;
+
+    disk->end_at_call = 0;
+    disk->fail_sync = false;
+    disk->fail_write = NULL;
+    disk->full = false;
+    disk->delay_us = 0;
+}
+
 size_t disk_peek(struct disk *disk, const char *path, bool durable, uint64_t offset, void *bytes, size_t size)
 {
     const struct inode *inode = durable ? name_lookup_synced(disk, path) : name_lookup(disk, path);
@@ -495,6 +512,19 @@ void sim_disk_flip(struct sim *sim, raft_id id, const char *path, uint64_t offse
     sim_disk_put(sim, id, path, offset, &byte, 1);
 }
 
+bool disk_flip_bit(struct disk *disk, const char *path, uint64_t offset, int bit)
+{
+    const struct inode *inode = name_lookup_synced(disk, path);
+    uint8_t mask = (uint8_t)(1u << bit);
+
+    if (inode == NULL || offset >= inode->synced_size)
+        return false;
+    inode->synced[offset] ^= mask;
+    if (offset < inode->written_size)
+        inode->written[offset] ^= mask;
+    return true;
+}
+
 void sim_disk_remove(struct sim *sim, raft_id id, const char *path)
 {
     names_remove(&sim_machine(sim, id)->disk, path);
@@ -509,5 +539,6 @@ void sim_disk_empty(struct sim *sim, raft_id id)
     assert(machine->life == NULL);
     sim_trace(sim, "the folder of %d is gone", id);
     names_remove(&machine->disk, machine->config.data_dir);
+    machine->disk.decayed = machine->refused = false;
     check_disk_emptied(machine);
 }

@@ -10,17 +10,20 @@
 
 struct block {
     struct block *next, **link; /* link: what points to it; NULL: asked for outside of any life */
+    struct life *life;          /* whose it is; NULL: nobody's */
     size_t size;
     max_align_t bytes[]; /* what the caller sees */
 };
 
-static void block_link(struct block *block, struct block **head)
+static void block_link(struct block *block, struct life *life)
 {
-    block->next = *head;
-    block->link = head;
+    block->next = life->blocks;
+    block->link = &life->blocks;
     if (block->next != NULL)
         block->next->link = &block->next;
-    *head = block;
+    life->blocks = block;
+    block->life = life;
+    life->bytes += block->size;
 }
 
 static void block_unlink(struct block *block)
@@ -30,6 +33,7 @@ static void block_unlink(struct block *block)
     *block->link = block->next;
     if (block->next != NULL)
         block->next->link = block->link;
+    block->life->bytes -= block->size;
 }
 
 static struct block *block_of(void *memory)
@@ -44,7 +48,7 @@ void *memory_new(size_t size)
     assert(block != NULL);
     block->size = size;
     if (the_sim != NULL && the_sim->life != NULL)
-        block_link(block, &the_sim->life->blocks);
+        block_link(block, the_sim->life);
     return block->bytes;
 }
 

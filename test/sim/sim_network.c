@@ -408,6 +408,15 @@ static bool is_of(const struct delivery *delivery, const struct path *path)
            link->connection == path->link.connection;
 }
 
+static int compare_deliveries(const void *left, const void *right)
+{
+    const struct event *a = &(*(struct delivery *const *)left)->event, *b = &(*(struct delivery *const *)right)->event;
+
+    if (a->due_us != b->due_us)
+        return a->due_us < b->due_us ? -1 : 1;
+    return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
+}
+
 /* From some moment on nothing arrives any more of what is on its way over a connection that is reset. Often that is
  * after all has arrived. */
 static void path_lose_late(struct sim *sim, const struct path *path)
@@ -420,6 +429,27 @@ static void path_lose_late(struct sim *sim, const struct path *path)
         if (delivery->event.fire == delivery_fire && is_of(delivery, path) && delivery->event.due_us >= from_us)
             delivery->lost = true;
     }
+}
+
+/* All of it in its order, as a reader does that has not run for a while. */
+static void path_delay_late(struct sim *sim, struct path *path, int64_t late_us)
+{
+    size_t count = 0;
+    struct delivery **late = calloc(sim->heap_count + 1, sizeof(struct delivery *));
+
+    assert(late != NULL);
+    for (size_t i = 1; i <= sim->heap_count; i++) {
+        struct delivery *delivery = (struct delivery *)sim->heap[i];
+
+        if (delivery->event.fire == delivery_fire && is_of(delivery, path))
+            late[count++] = delivery;
+    }
+    qsort(late, count, sizeof(struct delivery *), compare_deliveries);
+    for (size_t i = 0; i < count; i++)
+        event_schedule(sim, &late[i]->event, late[i]->event.due_us + late_us);
+    if (count > 0)
+        path->latest_us += late_us;
+    free(late);
 }
 
 static void path_break(struct sim *sim, struct path *path)
@@ -738,6 +768,13 @@ static void path_heal(struct sim *sim, struct path *path)
     path_hasten_closing(sim, path);
 }
 
+void sim_heal_way(struct sim *sim, raft_id from, raft_id to)
+{
+    sim_trace(sim, "healed %d -> %d", from, to);
+    for (int channel = 0; channel < CHANNELS; channel++)
+        path_heal(sim, path_between(sim, sim_machine(sim, from), sim_machine(sim, to), (enum channel)channel));
+}
+
 void sim_heal(struct sim *sim)
 {
     sim_trace(sim, "healed");
@@ -750,6 +787,19 @@ void sim_heal(struct sim *sim)
 void sim_break_channel(struct sim *sim, raft_id from, raft_id to, enum channel channel)
 {
     path_break(sim, path_between(sim, sim_machine(sim, from), sim_machine(sim, to), channel));
+}
+
+void sim_straggle(struct sim *sim, raft_id from, raft_id to, enum channel channel, int64_t late_us)
+{
+    struct path *path = path_between(sim, sim_machine(sim, from), sim_machine(sim, to), channel);
+
+    if (!path->open)
+        return;
+    sim_trace(sim, "connection %d -> %d breaks, and what is on its way comes %lld us late", from, to,
+              (long long)late_us);
+    path_delay_late(sim, path, late_us);
+    path_close(sim, path, notice_us(sim, path, false));
+    path_retry(sim, path, 0, RETRY_US_MIN);
 }
 
 void sim_break_connection(struct sim *sim, raft_id from, raft_id to)

@@ -4,63 +4,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
-#include "raft/configuration.h"
-#include "sim/users.h"
-#include "sim/world.h"
+#include "sim/damage.h"
+#include "sim/faults.h"
 
 /* After the last fault, so long and two timeouts may pass before the clock of the liveness check begins to run:
  * connections are opened again, and who only seems to lead or follow finds out. */
 #define SETTLING_US 100000
 
+/* A node takes so much at most, with all that these clients and peers can have under way at once. */
+#define LIFE_BYTES_MAX (3 * 1024 * 1024)
+
 #define CLOCK_DRIFT_MAX 50000 /* millionths: far more than any real clock's */
 
-enum fault {
-    KILL,
-    POWER_CUT,
-    POWER_CUT_OF_ALL,
-    END_IN_CALL, /* process death or power cut within one of the next calls of the disk */
-    FAIL_SYNC,
-    FAIL_WRITE,
-    FILL, /* the disk is full, until there is room again */
-    HANG,
-    SLOW,  /* syncs take very long */
-    EMPTY, /* the folder is lost */
-    PAUSE,
-    STOP,
-    ISOLATE,
-    PARTITION,
-    ONE_WAY,
-    BREAK,
-    HANG_UP, /* a client closes its connection, where there are any */
-    FAULT_COUNT
-};
-
-static const char *const FAULT_NAMES[FAULT_COUNT] = {
-    "kill",  "power_cut", "power_cut_of_all", "end_in_call", "fail_sync", "fail_write", "fill", "hang", "slow", "empty",
-    "pause", "stop",      "isolate",          "partition",   "one_way",   "break",      "hang_up",
-};
-
-struct repair { /* of a machine that is down, paused or hanging */
-    struct event event;
-    struct swarm *swarm;
-    struct machine *machine;
-};
-
 struct swarm {
-    struct event next_fault;
-    struct event heal;
     struct event next_proposal;
     struct sim *sim;
+    const struct plan *plan;
+    struct swarm_result *result;
+    struct faults *faults;
     struct users *users; /* NULL: the machine is a counter, and they propose to it directly */
     int count;
     int64_t timeout_us; /* the maximum election timeout: the unit of all times here */
     int64_t delay_mended_us;
-    bool on[FAULT_COUNT];
-    int64_t fault_every_us;
     int64_t propose_every_us;
     int64_t sync_max_us[MEMBERS_MAX];
-    struct repair repairs[MEMBERS_MAX];
     bool left_out[MEMBERS_MAX]; /* a minority that stays away when the faults end */
 };
 
@@ -88,251 +55,6 @@ static int64_t draw_times(struct swarm *swarm, double min, double max) /* of the
     return sim_draw(swarm->sim, (int64_t)(min * (double)swarm->timeout_us), (int64_t)(max * (double)swarm->timeout_us));
 }
 
-/* ---- What goes wrong ---- */
-
-static void repair_later(struct swarm *swarm, struct machine *machine)
-{
-    event_schedule(swarm->sim, &swarm->repairs[machine->position].event,
-                   swarm->sim->now_us + draw_times(swarm, 0.05, 4));
-}
-
-static void repair_fire(struct event *event)
-{
-    const struct repair *repair = (const struct repair *)event;
-    struct machine *machine = repair->machine;
-    struct sim *sim = repair->swarm->sim;
-
-    sim_disk_fill(sim, machine->id, false);
-    sim_disk_sync_us(sim, machine->id, 50, repair->swarm->sync_max_us[machine->position]);
-    if (machine->disk.hangs) {
-        if (machine->life != NULL && sim_flip_coin())
-            sim_kill(sim, machine->id);
-        sim_disk_hang(sim, machine->id, false);
-    }
-    if (machine->life == NULL)
-        sim_restart(sim, machine->id);
-    else
-        sim_resume(sim, machine->id);
-}
-
-/* Leaders are hit as often as all others together: most of what can go wrong has to do with them. */
-static struct machine *draw_victim(struct swarm *swarm)
-{
-    struct sim *sim = swarm->sim;
-
-    if (sim_flip_coin())
-        for (int i = 0; i < swarm->count; i++)
-            if (sim->machines[i]->ghost.leads)
-                return sim->machines[i];
-    return sim->machines[sim_draw(sim, 0, swarm->count)];
-}
-
-static void cut_randomly(struct swarm *swarm, double share)
-{
-    struct sim *sim = swarm->sim;
-
-    for (int i = 0; i < swarm->count; i++)
-        for (int j = 0; j < swarm->count; j++)
-            if (i != j && sim_chance(sim, share))
-                sim_cut(sim, sim->machines[i]->id, sim->machines[j]->id);
-}
-
-static void part(struct swarm *swarm)
-{
-    struct sim *sim = swarm->sim;
-    bool side[MEMBERS_MAX];
-
-    for (int i = 0; i < swarm->count; i++)
-        side[i] = sim_flip_coin();
-    for (int i = 0; i < swarm->count; i++)
-        for (int j = 0; j < swarm->count; j++)
-            if (side[i] != side[j])
-                sim_cut(sim, sim->machines[i]->id, sim->machines[j]->id);
-}
-
-static void break_randomly(struct swarm *swarm, raft_id id)
-{
-    struct sim *sim = swarm->sim;
-
-    for (int i = 0; i < swarm->count; i++)
-        for (int channel = 0; channel < CHANNELS; channel++)
-            if (sim_flip_coin())
-                sim_break_channel(sim, id, sim->machines[i]->id, (enum channel)channel);
-}
-
-static void heal_later(struct swarm *swarm)
-{
-    event_schedule(swarm->sim, &swarm->heal, swarm->sim->now_us + draw_times(swarm, 0.1, 8));
-}
-
-static void heal_fire(struct event *event)
-{
-    (void)event;
-    sim_heal(the_sim);
-}
-
-/* Two draws, one after the other: within one call it would be up to the compiler which comes first. */
-static void end_in_call(struct sim *sim, const struct machine *machine)
-{
-    enum sim_end how = sim_flip_coin() ? SIM_POWER_CUT : SIM_PROCESS_DEATH;
-
-    sim_end_at_call(sim, machine->id, (uint64_t)sim_draw(sim, 1, 50), how);
-}
-
-/* The newest committed CONFIG; NULL: the cluster is not born. */
-static const struct known *committed_config(const struct sim *sim)
-{
-    for (raft_index i = sim->chosen_count; i > 0; i--)
-        if (check_chosen(sim, i)->entry->kind == ENTRY_CONFIG)
-            return check_chosen(sim, i)->entry;
-    return NULL;
-}
-
-static void decode_config(const struct known *known, struct configuration *configuration)
-{
-    struct mailraft_error err;
-    struct entry *entry =
-        entry_new(known->kind, known->term, known->index, known->time_us, known->payload, known->payload_size);
-
-    if (!configuration_decode(entry, configuration, &err))
-        sim_fail("the committed CONFIG %llu cannot be read: %s", (unsigned long long)known->index, err.message);
-    entry_drop(entry);
-}
-
-/* Whether the cluster knows its folder, and that knows the cluster. */
-static bool is_known(struct machine *machine, const struct known *config, const struct configuration *configuration)
-{
-    char path[DISK_PATH_MAX + 16];
-    struct data_id data_id;
-
-    snprintf(path, sizeof path, "%s/identity", machine->config.data_dir);
-    return durable_holds(machine, config) &&
-           disk_peek(&machine->disk, path, true, 16, &data_id, sizeof data_id) == sizeof data_id &&
-           data_id_equal(&data_id, &configuration->data_ids[machine->position]);
-}
-
-/* How many machines are strangers to the cluster: their folders are new, or nobody has met them yet. All, before its
- * birth. */
-static int count_strangers(struct swarm *swarm)
-{
-    const struct known *config = committed_config(swarm->sim);
-    struct configuration *configuration;
-    int strangers = 0;
-
-    if (config == NULL)
-        return swarm->count;
-    configuration = memory_new(sizeof *configuration);
-    decode_config(config, configuration);
-    for (int i = 0; i < swarm->count; i++)
-        strangers += !is_known(swarm->sim->machines[i], config, configuration);
-    memory_free(configuration);
-    return strangers;
-}
-
-/* A minority at most has forgotten what it promised, and all others know of the cluster: more it cannot bear (README,
- * "Limits"). */
-static void empty_folder(struct swarm *swarm, struct machine *machine)
-{
-    if (count_strangers(swarm) + 1 > (swarm->count - 1) / 2)
-        return;
-    if (machine->life != NULL)
-        sim_kill(swarm->sim, machine->id);
-    sim_disk_empty(swarm->sim, machine->id);
-    machine->config.rejoin_empty = sim_flip_coin();
-}
-
-static void do_fault_to_machine(struct swarm *swarm, enum fault fault, struct machine *machine)
-{
-    struct sim *sim = swarm->sim;
-
-    if (machine->life == NULL && fault != POWER_CUT)
-        return;
-    switch (fault) {
-    case KILL:
-        sim_kill(sim, machine->id);
-        break;
-    case POWER_CUT:
-        sim_power_cut(sim, machine->id);
-        break;
-    case END_IN_CALL:
-        end_in_call(sim, machine);
-        break;
-    case FAIL_SYNC:
-        sim_disk_fail_sync(sim, machine->id);
-        break;
-    case FAIL_WRITE:
-        sim_disk_fail_write(sim, machine->id, sim_flip_coin());
-        break;
-    case FILL:
-        sim_disk_fill(sim, machine->id, true);
-        break;
-    case HANG:
-        sim_disk_hang(sim, machine->id, true);
-        break;
-    case SLOW:
-        sim_disk_sync_us(sim, machine->id, swarm->timeout_us / 20, swarm->timeout_us);
-        break;
-    case EMPTY:
-        empty_folder(swarm, machine);
-        break;
-    case PAUSE:
-        sim_pause(sim, machine->id);
-        break;
-    default:
-        sim_stop(sim, machine->id);
-        break;
-    }
-    repair_later(swarm, machine);
-}
-
-static void do_fault(struct swarm *swarm, enum fault fault)
-{
-    struct machine *victim = draw_victim(swarm);
-
-    sim_trace(swarm->sim, "fault %s (%d)", FAULT_NAMES[fault], victim->id);
-    switch (fault) {
-    case POWER_CUT_OF_ALL:
-        for (int i = 0; i < swarm->count; i++)
-            do_fault_to_machine(swarm, POWER_CUT, swarm->sim->machines[i]);
-        break;
-    case ISOLATE:
-        sim_isolate(swarm->sim, victim->id);
-        heal_later(swarm);
-        break;
-    case PARTITION:
-        part(swarm);
-        heal_later(swarm);
-        break;
-    case ONE_WAY:
-        cut_randomly(swarm, 0.3);
-        heal_later(swarm);
-        break;
-    case BREAK:
-        break_randomly(swarm, victim->id);
-        break;
-    case HANG_UP:
-        if (swarm->users != NULL)
-            users_break(swarm->users);
-        break;
-    default:
-        do_fault_to_machine(swarm, fault, victim);
-        break;
-    }
-}
-
-static void fault_fire(struct event *event)
-{
-    struct swarm *swarm = (struct swarm *)event;
-    enum fault fault = (enum fault)sim_draw(swarm->sim, 0, FAULT_COUNT);
-
-    if (swarm->on[fault])
-        do_fault(swarm, fault);
-    for (int i = 0; i < swarm->count; i++) /* those that ended by themselves */
-        if (swarm->sim->machines[i]->life == NULL && swarm->repairs[i].event.place == 0)
-            repair_later(swarm, swarm->sim->machines[i]);
-    event_schedule(swarm->sim, event, swarm->sim->now_us + sim_draw(swarm->sim, 0, swarm->fault_every_us));
-}
-
 /* ---- What clients want meanwhile ---- */
 
 /* Nearly all proposals add their own number, so that each is told from all others. */
@@ -347,12 +69,23 @@ static void draw_request(struct swarm *swarm, char request[40])
         snprintf(request, 40, "add %zu", sim->proposal_count + 1);
 }
 
+static raft_id draw_node(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+
+    if (sim_flip_coin())
+        for (int i = 0; i < swarm->count; i++)
+            if (sim->machines[i]->ghost.leads)
+                return sim->machines[i]->id;
+    return sim->machines[sim_draw(sim, 0, swarm->count)]->id;
+}
+
 /* At leaders as often as at all others together; sometimes many at once. */
 static void propose_some(struct swarm *swarm)
 {
     struct sim *sim = swarm->sim;
     int64_t count = sim_chance(sim, 0.1) ? sim_draw(sim, 2, 40) : 1;
-    raft_id id = draw_victim(swarm)->id;
+    raft_id id = draw_node(swarm);
     char request[40];
 
     while (count-- > 0) {
@@ -363,7 +96,7 @@ static void propose_some(struct swarm *swarm)
 
 static void proposal_fire(struct event *event)
 {
-    struct swarm *swarm = (struct swarm *)((char *)event - offsetof(struct swarm, next_proposal)); // NOLINT
+    struct swarm *swarm = (struct swarm *)event;
     struct sim *sim = swarm->sim;
 
     if (swarm->users != NULL)
@@ -375,22 +108,25 @@ static void proposal_fire(struct event *event)
 
 /* ---- The draw ---- */
 
+/* What is left out is drawn all the same, like everything. */
 static void draw_network(struct swarm *swarm, int64_t delay_max_us)
 {
     struct sim *sim = swarm->sim;
     struct sim_network *network = sim_network(sim);
+    int64_t tail_max_us;
 
     network->delay_min_us = 50;
     network->delay_max_us = sim_draw(sim, 51, delay_max_us);
-    if (sim_flip_coin()) {
+    tail_max_us = draw_times(swarm, 0.05, 1);
+    if (faults_include(swarm->faults, DELAY)) {
         network->tail = 0.1;
-        network->tail_max_us = draw_times(swarm, 0.05, 1);
+        network->tail_max_us = tail_max_us;
     }
-    if (sim_flip_coin())
+    if (faults_include(swarm->faults, LOSS))
         network->loss = 0.1;
-    if (sim_flip_coin())
+    if (faults_include(swarm->faults, DUPLICATION))
         network->duplication = 0.05;
-    network->reordering = sim_flip_coin();
+    network->reordering = faults_include(swarm->faults, REORDERING);
 }
 
 static void draw_disks(struct swarm *swarm, int64_t max_us)
@@ -416,7 +152,6 @@ static void add_nodes(struct swarm *swarm, const struct timeouts *timeouts, bool
         config->heartbeat_us = timeouts->heartbeat_us;
         config->fast_failover = fast_failover;
         sim_add_node(swarm->sim, config);
-        swarm->repairs[id - 1] = (struct repair){{.fire = repair_fire}, swarm, sim_machine(swarm->sim, id)};
     }
     free(config);
 }
@@ -438,27 +173,26 @@ static void draw_clients(struct swarm *swarm)
                              timeout_us * (sim_chance(sim, 0.8) ? 1 : 0) + 20 * swarm->delay_mended_us + longer_us);
 }
 
-/* What a first start leaves half made is made again. */
-static void end_first_lives(struct swarm *swarm)
-{
-    for (int i = 0; i < swarm->count; i++)
-        if (sim_flip_coin())
-            do_fault_to_machine(swarm, END_IN_CALL, swarm->sim->machines[i]);
-}
-
 static void trace_swarm(const struct swarm *swarm)
 {
-    char on[200] = "";
+    const struct sim *sim = swarm->sim;
 
-    for (int i = 0; i < FAULT_COUNT; i++)
-        if (swarm->on[i])
-            strcat(strcat(on, " "), FAULT_NAMES[i]);
     sim_trace(swarm->sim,
               "seed=%llu machine=%s nodes=%d timeout_max_us=%lld loss=%.2f duplication=%.2f tail_us=%lld reordering=%d"
-              " fault_every_us=%lld propose_every_us=%lld faults:%s",
-              (unsigned long long)swarm->sim->seed, swarm->users != NULL ? "store" : "counter", swarm->count, (long long)swarm->timeout_us,
-              swarm->sim->network.loss, swarm->sim->network.duplication, (long long)swarm->sim->network.tail_max_us,
-              swarm->sim->network.reordering, (long long)swarm->fault_every_us, (long long)swarm->propose_every_us, on);
+              " drift=%lld wake_us=%lld propose_every_us=%lld",
+              (unsigned long long)sim->seed, swarm->users != NULL ? "store" : "counter", swarm->count,
+              (long long)swarm->timeout_us, sim->network.loss, sim->network.duplication,
+              (long long)sim->network.tail_max_us, sim->network.reordering, (long long)sim->clock_drift_max,
+              (long long)sim->wake_max_us, (long long)swarm->propose_every_us);
+    faults_trace(swarm->faults);
+}
+
+static void begin_faults(struct swarm *swarm)
+{
+    struct faults_config config = {.users = swarm->users, .timeout_us = swarm->timeout_us};
+
+    memcpy(config.sync_max_us, swarm->sync_max_us, sizeof config.sync_max_us);
+    faults_begin(swarm->faults, &config);
 }
 
 static void swarm_draw(struct swarm *swarm)
@@ -469,48 +203,21 @@ static void swarm_draw(struct swarm *swarm)
     swarm->count = COUNTS[sim_draw(sim, 0, LENGTH(COUNTS))];
     swarm->timeout_us = timeouts->max_us;
     swarm->delay_mended_us = timeouts->delay_mended_us;
-    swarm->next_fault.fire = fault_fire;
-    swarm->heal.fire = heal_fire;
     swarm->next_proposal.fire = proposal_fire;
-    for (int i = 0; i < FAULT_COUNT; i++)
-        swarm->on[i] = sim_flip_coin();
-    swarm->fault_every_us = draw_times(swarm, 0.2, 3);
+    swarm->faults = faults_new(sim, swarm->plan);
     swarm->propose_every_us = draw_times(swarm, 0.02, 1);
+    sim->life_bytes_max = LIFE_BYTES_MAX;
     sim->wake_max_us = sim_draw(sim, 0, 50);
-    sim->clock_drift_max = sim_flip_coin() ? CLOCK_DRIFT_MAX : 0;
+    sim->clock_drift_max = faults_include(swarm->faults, DRIFT) ? CLOCK_DRIFT_MAX : 0;
     draw_network(swarm, timeouts->delay_max_us);
     draw_clients(swarm);
     add_nodes(swarm, timeouts, !sim_chance(sim, 0.25));
     draw_disks(swarm, timeouts->min_us / 4);
     trace_swarm(swarm);
-    if (swarm->on[END_IN_CALL])
-        end_first_lives(swarm);
+    begin_faults(swarm);
 }
 
 /* ---- The faults end ---- */
-
-static bool must_rejoin(const struct machine *machine)
-{
-    return machine->ghost.emptied && !machine->config.rejoin_empty;
-}
-
-static void mend_machine(struct swarm *swarm, struct machine *machine)
-{
-    struct sim *sim = swarm->sim;
-
-    event_cancel(sim, &swarm->repairs[machine->position].event);
-    machine->disk.end_at_call = 0;
-    machine->disk.fail_sync = false;
-    machine->disk.fail_write = NULL;
-    sim_disk_fill(sim, machine->id, false);
-    if (machine->life != NULL && (machine->ghost.stop_asked || machine->disk.failed || must_rejoin(machine)))
-        sim_kill(sim, machine->id); /* it is about to end, or has to begin anew */
-    machine->config.rejoin_empty = machine->ghost.emptied;
-    sim_disk_hang(sim, machine->id, false);
-    sim_resume(sim, machine->id);
-    if (machine->life == NULL)
-        sim_restart(sim, machine->id);
-}
 
 /* A majority is enough: in half of the runs, others stay dead or cut off; but not where some are strangers, who cannot
  * make up for them. */
@@ -520,7 +227,7 @@ static void leave_some_out(struct swarm *swarm)
     int64_t count = sim_flip_coin() ? sim_draw(sim, 0, (swarm->count + 1) / 2) : 0;
     bool dead = sim_flip_coin();
 
-    if (count_strangers(swarm) != 0)
+    if (damage_count_strangers(sim) != 0)
         return;
     while (count-- > 0) {
         struct machine *machine = sim->machines[sim_draw(sim, 0, swarm->count)];
@@ -538,13 +245,11 @@ static void mend(struct swarm *swarm)
     struct sim *sim = swarm->sim;
 
     sim_trace(sim, "the faults end");
-    event_cancel(sim, &swarm->next_fault);
-    event_cancel(sim, &swarm->heal);
+    faults_end(swarm->faults);
     sim->network = (struct sim_network){.delay_min_us = 50, .delay_max_us = swarm->delay_mended_us};
     draw_disks(swarm, swarm->timeout_us / 50);
-    sim_heal(sim);
     for (int i = 0; i < swarm->count; i++)
-        mend_machine(swarm, sim->machines[i]);
+        faults_mend(swarm->faults, sim->machines[i]);
     leave_some_out(swarm);
 }
 
@@ -612,7 +317,7 @@ static void check_return(struct swarm *swarm)
     sim_heal(sim);
     for (int i = 0; i < swarm->count; i++)
         if (swarm->left_out[i])
-            mend_machine(swarm, sim->machines[i]);
+            faults_mend(swarm->faults, sim->machines[i]);
     memset(swarm->left_out, 0, sizeof swarm->left_out);
     check_leader_comes(swarm);
     if (sim->elections != elections && !disturbs)
@@ -718,39 +423,63 @@ static void check_reads(struct swarm *swarm)
               history_count(users_history(swarm->users)), after.lost, after.gave_up, after.uncertain, after.refused);
 }
 
-static struct swarm_result result_of(const struct swarm *swarm)
-{
-    const struct sim *sim = swarm->sim;
+/* ---- The run ---- */
 
-    return (struct swarm_result){
-        .elections = sim->elections,
-        .commands = sim->commands,
-        .calls = swarm->users != NULL ? history_count(users_history(swarm->users)) : 0,
-        .simulated_us = sim->now_us,
-    };
+/* So long the faults last at most; asked after each, so that it is known also of a run that does not come to its end. */
+static bool note_result(struct sim *sim, void *context)
+{
+    const struct swarm *swarm = context;
+    struct faults_count count = faults_count(swarm->faults);
+
+    swarm->result->elections = sim->elections;
+    swarm->result->commands = sim->commands;
+    swarm->result->calls = swarm->users != NULL ? history_count(users_history(swarm->users)) : 0;
+    swarm->result->simulated_us = sim->now_us;
+    swarm->result->faults = count.done;
+    swarm->result->faults_number = count.number;
+    return false;
 }
 
-struct swarm_result swarm_run(uint64_t seed, FILE *trace)
+static int64_t least(int64_t left, int64_t right)
+{
+    return left < right ? left : right;
+}
+
+void swarm_run_plan(uint64_t seed, const struct plan *plan, FILE *trace, struct swarm_result *result)
 {
     struct swarm *swarm = calloc(1, sizeof *swarm);
-    struct swarm_result result;
 
     assert(swarm != NULL);
     swarm->sim = sim_new(seed);
+    swarm->plan = plan;
+    swarm->result = result;
     sim_trace_to(swarm->sim, trace);
     swarm_draw(swarm);
-    event_schedule(swarm->sim, &swarm->next_fault, draw_times(swarm, 0, 4));
+    for (int i = 0; i < FAULT_COUNT; i++)
+        result->kinds[i] = faults_include(swarm->faults, (enum fault)i);
     event_schedule(swarm->sim, &swarm->next_proposal, 0);
-    sim_run_us(swarm->sim, draw_times(swarm, 10, 60));
+    sim_run_until(swarm->sim, least(draw_times(swarm, 10, 60), plan->until_us), note_result, swarm);
     mend(swarm);
     check_liveness(swarm);
     if (swarm->users != NULL)
         check_reads(swarm);
-    result = result_of(swarm);
+    note_result(swarm->sim, swarm);
     if (swarm->users != NULL)
         users_free(swarm->users);
     sim_free(swarm->sim);
+    faults_free(swarm->faults);
     free(swarm);
+}
+
+struct swarm_result swarm_run(uint64_t seed, FILE *trace)
+{
+    struct plan *plan = malloc(sizeof *plan);
+    struct swarm_result result;
+
+    assert(plan != NULL);
+    plan_init(plan);
+    swarm_run_plan(seed, plan, trace, &result);
+    free(plan);
     return result;
 }
 

@@ -10,18 +10,24 @@
 #ifndef SIM_SWARM_H
 #define SIM_SWARM_H
 
-#include <stdint.h>
 #include <stdio.h>
+
+#include "sim/plan.h"
 
 struct swarm_result {
     uint64_t elections; /* leaders made */
     uint64_t commands;  /* committed */
     uint64_t calls;     /* of clients of the service, that were checked */
     int64_t simulated_us;
+    uint64_t faults;        /* done */
+    uint64_t faults_number; /* of the last one (faults.h) */
+    bool kinds[FAULT_COUNT]; /* that there were */
 };
 
 /* trace: as sim_trace_to has it; NULL: none. A violation aborts the process (sim.h). */
 struct swarm_result swarm_run(uint64_t seed, FILE *trace);
+/* The same with some faults left out. While they happen, *result tells how far it has come. */
+void swarm_run_plan(uint64_t seed, const struct plan *plan, FILE *trace, struct swarm_result *result);
 
 /* Nothing but the leader dying, again and again, 100 to 500 ms after its election, on a network with a tenth of its
  * messages lost: what is measured. */

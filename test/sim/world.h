@@ -64,7 +64,8 @@ struct life {
     uint64_t number; /* over all machines; never the same twice */
     int64_t clock_offset_us;
     int64_t clock_drift; /* millionths that its clock is too fast */
-    struct block *blocks;
+    struct block *blocks; /* of memory ... */
+    size_t bytes;         /* ... and how much it is */
     struct sim_thread *threads;
     struct sim_thread *first; /* the thread that the life is: when it ends, all does */
     void (*function)(void *context);
@@ -106,7 +107,9 @@ struct disk {
     bool full;
     bool fail_sync;
     const struct mailraft_error_class *fail_write; /* NULL: no */
+    int64_t delay_us;                              /* that the next call takes more; 0: none */
     bool damaged;                                  /* the test changed what stands there: it may be refused */
+    bool decayed; /* it has changed by itself (damage.h): it may be refused, but a server that begins has lost nothing */
     bool failed;                                   /* some call has failed on purpose in this life */
     int64_t sync_min_us, sync_max_us;
 };
@@ -116,6 +119,8 @@ void disk_process_ended(struct machine *machine); /* locks and open files are go
 void disk_power_cut(struct machine *machine);
 /* What is durable, or what reading shows, in a file; like sim_disk_read. */
 size_t disk_peek(struct disk *disk, const char *path, bool durable, uint64_t offset, void *bytes, size_t size);
+/* A bit changes, as written and as synced. False: there is no such byte. */
+bool disk_flip_bit(struct disk *disk, const char *path, uint64_t offset, int bit);
 
 /* ---- Mail (parcel.c) ---- */
 
@@ -173,7 +178,9 @@ struct durable_log {
     size_t room;
     raft_index last_index;
     uint64_t file, salt, offset; /* behind the newest frame; 0: there is none */
-    uint64_t frame;              /* its number */
+    uint64_t frame;              /* its number ... */
+    uint64_t frame_offset;       /* ... and where it begins */
+    bool frame_is_witness;       /* it holds no entries */
     uint64_t frame_known;        /* while it is read again: up to this frame it was read before. Otherwise 0 */
 };
 
@@ -184,6 +191,7 @@ struct ghost {
     bool loaded;                /* in this life: its server has begun */
     raft_index commit_index;    /* in this life */
     raft_index applied_index;   /* the same */
+    raft_index matched[MEMBERS_MAX]; /* by machine: what it counts as durable there, as a leader */
     raft_term leader_looked_at; /* the term that it led at its last step; 0: it did not */
     raft_index leader_last_index;
     raft_term leader_last_term; /* of that entry ... */
@@ -228,6 +236,7 @@ struct machine {
     struct log *log;
     bool end_now; /* its life ends when the running thread yields */
     bool ended_well;
+    bool refused; /* its last life would not go on with a decayed disk */
     struct mailraft_error ended_err;
     struct ghost ghost;
 
@@ -259,6 +268,7 @@ struct sim {
     struct sim_thread *thread;
     struct life *life;
 
+    size_t life_bytes_max;   /* of memory that a node may take; 0: as much as it likes */
     int64_t clock_drift_max; /* of the clock of any life, either way, in millionths; 0 */
     int64_t wake_max_us; /* how late a woken thread may run; 0: at once */
     bool scripted;
@@ -336,6 +346,7 @@ void mailbox_arrive(struct sim *sim, struct life *life, enum letter_kind kind, c
 /* What disks hold of the log (durable.c). */
 void durable_synced(struct machine *machine, const char *path); /* a file was */
 void durable_read_again(struct machine *machine);               /* after the end of a life, or a change by the test */
+void durable_survived(struct machine *machine); /* its disk has decayed, and yet a server has begun with it */
 const struct known *durable_at(const struct machine *machine, raft_index index); /* NULL: its disk has no such entry */
 bool durable_holds(const struct machine *machine, const struct known *known);
 struct known *known_find(const struct sim *sim, raft_index index, raft_term term); /* NULL: no disk has held it */

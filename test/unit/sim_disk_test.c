@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/disk.h"
-#include "sim/sim.h"
+#include "sim/world.h"
 
 #define FOLDER  "/d"
 #define FILE_A  "/d/a"
@@ -268,5 +268,54 @@ Test(sim_disk, a_write_to_a_full_disk_raises_full_error)
     cr_assert(sim_run_on(sim, 1, write_over, NULL));
     sim_disk_fail_write(sim, 1, true);
     cr_assert(sim_run_on(sim, 1, fill, NULL));
+    sim_free(sim);
+}
+
+Test(sim_disk, a_single_call_takes_longer)
+{
+    struct sim *sim = machine(1);
+    int64_t took_us = 0;
+
+    cr_assert(sim_run_on(sim, 1, write_over, NULL));
+    sim_disk_sync_us(sim, 1, 700, 700);
+    sim_disk_delay(sim, 1, 5000);
+    cr_assert(sim_run_on(sim, 1, sync_twice, &took_us));
+    cr_assert_eq(took_us, 1400, "it was not the sync, but the open before it");
+    cr_assert_geq(sim_now_us(sim), 5000);
+    sim_free(sim);
+}
+
+Test(sim_disk, a_mended_disk_does_what_it_is_told)
+{
+    struct sim *sim = machine(1);
+    int64_t took_us = 0;
+
+    cr_assert(sim_run_on(sim, 1, write_over, NULL));
+    sim_end_at_call(sim, 1, 1, SIM_POWER_CUT);
+    sim_disk_fail_sync(sim, 1);
+    sim_disk_fail_write(sim, 1, false);
+    sim_disk_fill(sim, 1, true);
+    sim_disk_mend(sim, 1);
+    cr_assert(sim_run_on(sim, 1, write_over, NULL));
+    cr_assert(sim_run_on(sim, 1, sync_twice, &took_us));
+    sim_free(sim);
+}
+
+Test(sim_disk, a_bit_that_flips_changes_what_is_read_and_what_lasts_and_nothing_else)
+{
+    struct sim *sim = machine(1);
+    struct disk *disk = &sim_machine(sim, 1)->disk;
+    char bytes[SECTORS * DISK_SECTOR];
+
+    cr_assert(sim_run_on(sim, 1, write_over, NULL));
+    cr_assert(disk_flip_bit(disk, FILE_A, 1000, 3));
+    sim_disk_read(sim, 1, FILE_A, 0, bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        cr_assert_eq(bytes[i], i == 1000 ? '2' ^ 8 : '2');
+    disk_peek(disk, FILE_A, true, 0, bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        cr_assert_eq(bytes[i], i == 1000 ? '1' ^ 8 : '1', "what was not synced is not synced by that");
+    cr_assert_not(disk_flip_bit(disk, FILE_A, SECTORS * DISK_SECTOR, 0), "there is no such byte for good");
+    cr_assert_not(disk_flip_bit(disk, FILE_B, 0, 0));
     sim_free(sim);
 }

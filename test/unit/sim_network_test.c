@@ -469,6 +469,57 @@ Test(sim_network, the_last_of_what_is_on_its_way_is_lost_with_a_connection_that_
     cr_assert_gt(all, 0);
 }
 
+static const char *position_of(struct trace *trace, const char *text)
+{
+    fflush(trace->stream);
+    return strstr(trace->text, text);
+}
+
+/* As by a reader that has not run for a while, before it finds its socket shut. */
+Test(sim_network, letters_of_an_older_connection_come_in_their_order_after_a_newer_one_has_opened)
+{
+    struct sim *sim = cluster(3);
+    raft_id from = other_than(sim_leader(sim)), to = 6 - from - sim_leader(sim);
+    struct trace trace;
+    char opened[60], closed[60];
+
+    snprintf(opened, sizeof opened, " %d -> %d bulk#2 connected", from, to);
+    snprintf(closed, sizeof closed, " %d -> %d bulk#1 disconnected", from, to);
+    trace_open(&trace, sim);
+    for (uint64_t number = 1001; number <= 1005; number++)
+        forward(sim, from, to, number);
+    sim_straggle(sim, from, to, CHANNEL_BULK, SECOND);
+    sim_run_us(sim, 2 * SECOND);
+    cr_assert_eq(trace_count(&trace, opened), 1);
+    for (uint64_t number = 1001; number <= 1005; number++) {
+        char text[60], next[60];
+
+        snprintf(text, sizeof text, " request_connection=%llu ", (unsigned long long)number);
+        snprintf(next, sizeof next, " request_connection=%llu ", (unsigned long long)number + 1);
+        cr_assert_eq(forwarded(&trace, number), 1, "nothing is lost");
+        cr_assert(position_of(&trace, opened) < position_of(&trace, text));
+        cr_assert(number == 1005 || position_of(&trace, text) < position_of(&trace, next));
+        cr_assert(position_of(&trace, text) < position_of(&trace, closed));
+    }
+    trace_close(&trace, sim);
+    sim_free(sim);
+}
+
+Test(sim_network, one_way_is_healed_and_no_other)
+{
+    struct sim *sim = cluster(3);
+    raft_id leader = sim_leader(sim), other = other_than(leader), third = 6 - leader - other;
+
+    sim_isolate(sim, leader);
+    sim_heal_way(sim, leader, other);
+    sim_heal_way(sim, other, leader);
+    sim_cut(sim, other, third);
+    sim_cut(sim, third, other);
+    cr_assert(sim_run_until_leader(sim, 10 * SECOND), "the two that reach each other");
+    cr_assert_neq(sim_leader(sim), third);
+    sim_free(sim);
+}
+
 static struct sim *scripted_node(void)
 {
     struct sim *sim = sim_new(7);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/swarm.h"
 
@@ -57,14 +58,64 @@ Test(swarm, leaders_that_die_again_and_again_are_replaced)
     cr_assert_lt(result.simulated_us / 200, 1000000, "an election a second at the least");
 }
 
-/* Each of them has failed once. */
-Test(swarm, seeds_that_have_failed_pass)
+/* Which faults there were: "#3 kill" and so on. */
+static char *faults_of(uint64_t seed, const struct plan *plan)
 {
-    static const uint64_t SEEDS[] = {
-        5943, /* an entry is cut off, comes back with a later leader, and is committed then: the paper's Figure 8 */
-        3456, /* a leader leads again, and refuses in its new term what was meant for its old one */
-        17034, /* of two queries over one connection, the later one is answered by an older state */
-    };
-    for (size_t i = 0; i < sizeof SEEDS / sizeof *SEEDS; i++)
-        swarm_run(SEEDS[i], NULL);
+    struct swarm_result result;
+    char *text = NULL, *faults = NULL, *line;
+    size_t size;
+    FILE *trace = open_memstream(&text, &size), *told = open_memstream(&faults, &size);
+
+    swarm_run_plan(seed, plan, trace, &result);
+    fclose(trace);
+    for (line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        if (strstr(line, " fault #") != NULL)
+            fprintf(told, "%.*s\n", (int)strcspn(strstr(line, "#"), "("), strstr(line, "#"));
+    fclose(told);
+    free(text);
+    return faults;
+}
+
+static struct plan plan;
+
+/* Before the phase of faults ends, whose length is the seed's. */
+Test(swarm, leaving_out_a_fault_changes_no_other)
+{
+    for (uint64_t seed = 1; seed < 6; seed++) {
+        char *all, *rest;
+        unsigned long left_out;
+
+        plan_init(&plan);
+        all = faults_of(seed, &plan);
+        left_out = strtoul(all + 1, NULL, 10); /* the first */
+        plan.without[left_out - 1] = true;
+        rest = faults_of(seed, &plan);
+        cr_assert_str_eq(rest, strchr(all, '\n') + 1);
+        free(all);
+        free(rest);
+    }
+}
+
+Test(swarm, without_any_kind_of_fault_there_is_none)
+{
+    struct swarm_result result;
+
+    plan_init(&plan);
+    memset(plan.without_kind, true, sizeof plan.without_kind);
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        swarm_run_plan(seed, &plan, NULL, &result);
+        cr_assert_eq(result.faults, 0);
+        cr_assert_gt(result.faults_number, 0);
+    }
+}
+
+Test(swarm, faults_end_when_the_plan_says)
+{
+    struct swarm_result all = swarm_run(3, NULL), few;
+
+    plan_init(&plan);
+    plan.until_us = 1000000;
+    swarm_run_plan(3, &plan, NULL, &few);
+    cr_assert_lt(few.simulated_us, all.simulated_us);
+    cr_assert_lt(few.faults_number, all.faults_number);
 }
