@@ -31,17 +31,28 @@ static void encode(uint8_t *bytes, uint64_t sequence, struct ballot ballot)
     bytes_put_u64(bytes + AT_CHECKSUM, bytes_checksum(bytes, AT_CHECKSUM));
 }
 
+/* Whether it can have been saved: what a sound checksum cannot vouch for. */
+static bool numbers_can_be(uint64_t sequence, uint64_t term, uint64_t voted_for)
+{
+    bool nobody = voted_for == (uint64_t)(int64_t)NO_ONE;
+    return sequence < INT64_MAX && term < INT64_MAX && (nobody || (voted_for > 0 && voted_for <= INT32_MAX));
+}
+
 static struct record decode(const uint8_t *bytes)
 {
     struct record record = {.soundness = DAMAGED, .version = bytes_get_u32(bytes + AT_VERSION)};
+    uint64_t voted_for = bytes_get_u64(bytes + AT_VOTED_FOR);
     if (bytes_get_u32(bytes + AT_MAGIC) != MAGIC)
         return record;
     if (bytes_get_u64(bytes + AT_CHECKSUM) != bytes_checksum(bytes, AT_CHECKSUM))
         return record;
-    record.soundness = record.version > VERSION ? NEWER : SOUND;
     record.sequence = bytes_get_u64(bytes + AT_SEQUENCE);
     record.ballot.term = bytes_get_u64(bytes + AT_TERM);
-    record.ballot.voted_for = (raft_id)(int64_t)bytes_get_u64(bytes + AT_VOTED_FOR);
+    record.ballot.voted_for = (raft_id)(int64_t)voted_for;
+    if (record.version > VERSION)
+        record.soundness = NEWER;
+    else if (record.version == VERSION && numbers_can_be(record.sequence, record.ballot.term, voted_for))
+        record.soundness = SOUND;
     return record;
 }
 

@@ -10,6 +10,8 @@
  *                24  u64  voted for: an id, or -1 (all bits set) for none in this term
  *                32  u64  XXH3-64 of the 32 bytes before it
  *
+ *            Sequence number and term end where one more still fits into 63 bits, as everywhere: what is beyond, and an
+ *            id that no node can have, is damage.
  *            A record of any later version keeps magic, version and checksum where they are, so that a newer one is
  *            told from a damaged one.
  * Torn:      a record lies within one sector, which a power cut leaves old or new; where a disk breaks that promise,

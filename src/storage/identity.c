@@ -45,15 +45,22 @@ static bool is_sound(const uint8_t *bytes, size_t size)
            bytes_get_u64(bytes + size - 8) == bytes_checksum(bytes, size - 8);
 }
 
+/* As many bytes of text, and zeros behind them. */
+static bool name_can_be(const uint8_t *name, uint32_t length)
+{
+    return length <= NAME_BYTES && memchr(name, '\0', length) == NULL &&
+           bytes_are_zero(name + length, NAME_BYTES - length);
+}
+
 /* False where the bytes are not what encode makes. */
 static bool decode(const uint8_t *bytes, size_t size, struct identity *identity)
 {
     if (size != BYTES || bytes_get_u32(bytes + AT_VERSION) != VERSION)
         return false;
-    uint32_t name_length = bytes_get_u32(bytes + AT_NAME_LENGTH);
-    if (name_length > NAME_BYTES)
+    uint32_t name_length = bytes_get_u32(bytes + AT_NAME_LENGTH), node_id = bytes_get_u32(bytes + AT_NODE_ID);
+    if (node_id == 0 || node_id > INT32_MAX || !name_can_be(bytes + AT_NAME, name_length))
         return false;
-    *identity = (struct identity){.node_id = (raft_id)bytes_get_u32(bytes + AT_NODE_ID)};
+    *identity = (struct identity){.node_id = (raft_id)node_id};
     memcpy(identity->data_id.bytes, bytes + AT_DATA_ID, DATA_ID_SIZE);
     memcpy(identity->cluster_uuid.bytes, bytes + AT_CLUSTER_UUID, CLUSTER_UUID_SIZE);
     memcpy(identity->cluster_name, bytes + AT_NAME, name_length);

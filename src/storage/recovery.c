@@ -223,6 +223,11 @@ static bool check_header(struct recovery *recovery, uint64_t number, struct mail
         return error_raise(err, &DAMAGED_ERROR,
                            "%s has the wrong name: it was written as file %" PRIu64 " of the log; " SEGMENT_ADVICE,
                            path, header->number);
+    if (header->size <= SEGMENT_DATA_OFFSET || header->size % FRAME_BORDER != 0)
+        return error_raise(err, &DAMAGED_ERROR,
+                           "%s is damaged: its header tells of %" PRIu64
+                           " bytes, and no file of the log has so many; " SEGMENT_ADVICE,
+                           path, header->size);
     if (!disk_size(recovery->window.file, &size, err))
         return false;
     return size == header->size ||
@@ -275,6 +280,8 @@ static bool check_order(struct recovery *recovery, const struct frame *frame, co
         return refuse_lost(recovery, frame, place, err);
     if (head->builds_on < recovery->frame_number || head->number <= recovery->frame_number)
         return refuse_content(recovery, place, head->first, "its number is that of an earlier frame", err);
+    if (head->number >= INT64_MAX)
+        return refuse_content(recovery, place, head->first, "its number is out of range", err);
     if (head->first == 0 || head->first > last_index(recovery) + 1)
         return refuse_content(recovery, place, head->first, "the entries before it are missing", err);
     if (head->count == 0 && head->first != last_index(recovery) + 1)

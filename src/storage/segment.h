@@ -11,7 +11,7 @@
  *                 8  16   data id of the folder that it was made in
  *                24  u64  running number
  *                32  u64  salt: random
- *                40  u64  size of the file
+ *                40  u64  size of the file: a multiple of 512, with room for a frame
  *                48  u32  0
  *                52  u64  XXH3-64 of the 52 bytes before it
  *
@@ -23,7 +23,8 @@
  *                 0  u32  magic, the bytes "FRME"
  *                 4  u32  length of the entries, in bytes; 0: a witness
  *                 8  u64  salt of its file
- *                16  u64  number: larger than that of any frame before it, over all files; the first is 1
+ *                16  u64  number: larger than that of any frame before it, over all files; the first is 1, and all are
+ *                         below 2^63-1
  *                24  u64  the number of the frame it builds on, the one that was durable when it was written; 0: none
  *                32  u64  index of the first entry. Not above the last entry so far: it replaces that one and all after
  *                         it. A witness has the last index plus one

@@ -99,15 +99,21 @@ static void expect_refused(struct sim *sim, const char *message)
 }
 
 /* Lays a record into a slot, with the checksum that it should have. */
-static void put_record(struct sim *sim, int slot, uint32_t version, uint64_t sequence, struct ballot ballot)
+static void put_numbers(struct sim *sim, int slot, uint32_t version, uint64_t sequence, uint64_t term,
+                        uint64_t voted_for)
 {
     uint8_t bytes[RECORD_BYTES] = {'B', 'L', 'L', 'T'};
     bytes_put_u32(bytes + 4, version);
     bytes_put_u64(bytes + 8, sequence);
-    bytes_put_u64(bytes + 16, ballot.term);
-    bytes_put_u64(bytes + 24, (uint64_t)(int64_t)ballot.voted_for);
+    bytes_put_u64(bytes + 16, term);
+    bytes_put_u64(bytes + 24, voted_for);
     bytes_put_u64(bytes + 32, bytes_checksum(bytes, 32));
     sim_disk_put(sim, 1, PATH, (uint64_t)slot * BALLOT_SLOT_BYTES, bytes, sizeof bytes);
+}
+
+static void put_record(struct sim *sim, int slot, uint32_t version, uint64_t sequence, struct ballot ballot)
+{
+    put_numbers(sim, slot, version, sequence, ballot.term, (uint64_t)(int64_t)ballot.voted_for);
 }
 
 /* ---- Format ---- */
@@ -141,7 +147,7 @@ Test(ballot, a_record_has_the_bytes_that_the_header_tells)
 
 Test(ballot, what_is_saved_is_found_again)
 {
-    struct ballot first = {.term = 3, .voted_for = 2}, second = {.term = UINT64_MAX, .voted_for = INT32_MAX};
+    struct ballot first = {.term = 3, .voted_for = 2}, second = {.term = INT64_MAX - 1, .voted_for = INT32_MAX};
     struct sim *sim = machine_with((struct life){.copies = true, .saves = {first}, .save_count = 1});
     struct life more = {.copies = true, .saves = {second}, .save_count = 1};
     expect_found(sim, first, -1);
@@ -293,6 +299,25 @@ Test(ballot, a_record_of_a_newer_version_is_refused_and_not_taken_for_damage)
         struct sim *sim = machine_with((struct life){0});
         put_record(sim, slot, 2, 5, (struct ballot){.term = 4, .voted_for = 1});
         expect_refused(sim, "newer mailraft");
+        sim_free(sim);
+    }
+}
+
+Test(ballot, a_record_that_cannot_have_been_saved_is_damaged_though_its_checksum_fits)
+{
+    static const struct {
+        uint32_t version;
+        uint64_t sequence, term, voted_for;
+    } CASES[] = {
+        {0, 6, 5, 2},          {1, INT64_MAX, 5, 2}, {1, 6, INT64_MAX, 2},
+        {1, 6, UINT64_MAX, 2}, {1, 6, 5, 0},         {1, 6, 5, (uint64_t)INT32_MAX + 1},
+        {1, 6, 5, UINT64_MAX - 1}, {1, 6, 5, (UINT64_C(1) << 32) + 2},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct sim *sim = machine_with((struct life){0});
+        put_record(sim, 1, 1, 5, (struct ballot){.term = 4, .voted_for = 1});
+        put_numbers(sim, 0, CASES[i].version, CASES[i].sequence, CASES[i].term, CASES[i].voted_for);
+        expect_found(sim, (struct ballot){.term = 4, .voted_for = 1}, 0);
         sim_free(sim);
     }
 }

@@ -109,6 +109,39 @@ Test(identity, a_damaged_byte_anywhere_is_noticed)
     sim_free(sim);
 }
 
+/* Changes bytes of the file, and its checksum with them. */
+static void forge(struct sim *sim, uint64_t offset, const void *change, size_t size)
+{
+    uint8_t bytes[BYTES];
+    sim_disk_put(sim, 1, PATH, offset, change, size);
+    cr_assert_eq(sim_disk_read(sim, 1, PATH, 0, bytes, sizeof bytes), BYTES);
+    bytes_put_u64(bytes + BYTES - 8, bytes_checksum(bytes, BYTES - 8));
+    sim_disk_put(sim, 1, PATH, 0, bytes, sizeof bytes);
+}
+
+Test(identity, what_cannot_have_been_written_is_damaged_though_its_checksum_fits)
+{
+    static const struct {
+        uint64_t offset;
+        size_t size;
+        uint8_t change[4];
+    } CASES[] = {
+        {4, 4, {0}},                  /* a version before the first */
+        {8, 4, {0}},                  /* nobody's */
+        {8, 4, {0, 0, 0, 0x80}},      /* an id that no node has */
+        {12, 4, {65}},                /* a name longer than it may be */
+        {50, 1, {0}},                 /* one that ends within itself */
+        {48 + 6, 1, {'x'}},           /* or goes on behind its end */
+        {48 + 63, 1, {'x'}},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct sim *sim = machine_with(&OURS);
+        forge(sim, CASES[i].offset, CASES[i].change, CASES[i].size);
+        expect_damaged(sim, "is damaged");
+        sim_free(sim);
+    }
+}
+
 static void resize(void *context)
 {
     const uint64_t *size = context;

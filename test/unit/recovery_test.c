@@ -681,6 +681,22 @@ Test(recovery, a_file_of_another_size_is_refused)
         }
 }
 
+Test(recovery, a_header_that_tells_of_a_size_that_no_file_has_is_refused)
+{
+    static const uint64_t SIZES[] = {0, 4096, SEGMENT_DATA_OFFSET, FILE_BYTES - 1};
+    for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
+        struct sim *sim = machine(0);
+        struct segment_header header = header_of(1);
+        char path[DISK_PATH_MAX];
+        header.size = resize_to = SIZES[i];
+        put_header(sim, &header, 1);
+        if (resize_to > SEGMENT_HEADER_BYTES) /* else its header would go with it */
+            cr_assert(sim_run_on(sim, 1, resize, (void *)segment_path(DATA_DIR, 1, path)));
+        expect_refused(sim, path_of(1), "no file of the log has so many");
+        sim_free(sim);
+    }
+}
+
 /* ---- What a frame tells ---- */
 
 /* The last of the frames is laid down again as `other`; its checksums fit. */
@@ -710,6 +726,7 @@ Test(recovery, holes_in_the_indexes_or_the_numbers_are_refused)
         {{.first = 3, .last = 3, .term = 2, .number = 3, .builds_on = 2}, "builds on frame 2"},
         {{.first = 3, .last = 3, .term = 2, .number = 2, .builds_on = 0}, "that of an earlier frame"},
         {{.first = 3, .last = 3, .term = 2, .number = 1, .builds_on = 1}, "that of an earlier frame"},
+        {{.first = 3, .last = 3, .term = 2, .number = INT64_MAX, .builds_on = 1}, "its number is out of range"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
         expect_content_refused(frames, 2, CASES[i].other, CASES[i].message);
