@@ -65,6 +65,7 @@ TESTS    := $(B)/unit $(B)/unit_sim $(B)/scenarios $(B)/cluster $(B)/counterd
 RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev libjson-c-dev libprotobuf-c-dev \
                  protobuf-c-compiler libxxhash-dev libsodium-dev libjudy-dev util-linux
 TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools python3-redis nodejs npm
+FUZZ_PACKAGES := $(RUN_PACKAGES) clang libclang-rt-14-dev
 BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev redis-tools etcd-server nghttp2-client
 
 # make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace, without the
@@ -79,7 +80,7 @@ MAKE_ALL := $(MAKE) --no-print-directory
 JOBS      = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs tests run test test-unit test-sim test-cluster sim fuzz bench clean install help
+.PHONY: all programs tests run test test-unit test-sim test-cluster sim fuzz fuzz-corpus fuzz-seeds bench clean install help
 
 all: programs
 
@@ -161,17 +162,58 @@ $(B)/bench: $(call objects,$(filter-out test/bench/proposerd.c,$(wildcard test/b
 $(B)/proposerd: $(call objects,src/mailraftd.c test/bench/proposerd.c) $(filter-out $(B)/src/serve/service.o,$(REAL_O))
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-# Runs until it finds something, or for so many seconds. What it learns stays in .build/fuzz.
-FUZZ_SECONDS ?= 60
-FUZZ_SOURCES := test/fuzz/resp_fuzz.c test/transcript.c src/serve/resp.c src/base/buffer.c src/base/memory.c
+# Fuzz targets: clang's fuzzer, with sanitizers, whatever CC and SANITIZE were asked for. What it learns stays in
+# .build/fuzz/corpus, what it finds in .build/fuzz/found. Clock, random numbers, log, disk and sockets are the targets'
+# own (test/fuzz/fuzz.h), and of raft/ only what reads bytes is needed.
+F             := .build/fuzz
+FUZZ_TARGETS  := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
+FUZZ_SECONDS   = $(or $(SECONDS),60)
+FUZZ_FLAGS    := -Isrc -Iinclude -Itest -I$(F)/generated -DMAILRAFT_VERSION='"$(VERSION)"' -std=c11 -D_GNU_SOURCE -pthread \
+                 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_LIBRARY  := $(filter-out $(addprefix src/,base/clock.c base/random.c base/disk.c base/log.c mail/stream.c \
+                 serve/service.c serve/clients.c),$(wildcard $(addsuffix /*.c,src/base src/mail src/storage src/serve))) \
+                 src/raft/configuration.c $(filter-out %_fuzz.c %/seeds.c,$(wildcard test/fuzz/*.c)) test/transcript.c
+FUZZ_LIBRARY_O := $(patsubst %.c,$(F)/%.o,$(FUZZ_LIBRARY)) $(F)/generated/raft_message.pb-c.o
 
-.build/fuzz/resp: $(FUZZ_SOURCES) src/serve/resp.h
-	@mkdir -p $@_corpus
-	clang $(CPPFLAGS) -Itest -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined \
-	    -fno-sanitize-recover=all -o $@ $(FUZZ_SOURCES)
+fuzz:
+	@bin/install-packages $(FUZZ_PACKAGES)
+	@$(MAKE_ALL) $(JOBS) $(addprefix $(F)/,$(FUZZ_TARGETS))
+	@test/fuzz/run $(F) test/fuzz/corpus $(FUZZ_SECONDS) $(or $(TARGET),$(FUZZ_TARGETS))
 
-fuzz: .build/fuzz/resp
-	cd .build/fuzz && ./resp -max_total_time=$(FUZZ_SECONDS) -timeout=10 resp_corpus
+# For CI: what was checked in, and a little more.
+fuzz-corpus:
+	@$(MAKE_ALL) fuzz SECONDS=$(or $(SECONDS),3)
+
+fuzz-seeds: $(F)/seeds
+	$(F)/seeds test/fuzz/corpus
+
+$(F)/lib.a: $(FUZZ_LIBRARY_O)
+	@rm -f $@
+	ar crs $@ $^
+
+$(addprefix $(F)/,$(FUZZ_TARGETS)): $(F)/%: $(F)/test/fuzz/%_fuzz.o $(F)/lib.a
+	clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(LIBS)
+
+$(F)/seeds: $(F)/test/fuzz/seeds.o $(F)/lib.a
+	clang -fsanitize=address,undefined -pthread -o $@ $^ $(LIBS)
+
+$(F)/generated/raft_message.pb-c.c: src/mail/raft_message.proto
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(@D) --proto_path=src/mail $<
+
+$(F)/generated/raft_message.pb-c.o: $(F)/generated/raft_message.pb-c.c
+	clang $(FUZZ_FLAGS) -w -MMD -MP -c -o $@ $<
+
+# What writes and reads numbers by the ten thousand has nothing to tell the fuzzer, and telling it takes most of the time.
+$(addprefix $(F)/src/,base/bytes.o base/buffer.o): private FUZZ_FLAGS += -fno-sanitize=fuzzer-no-link
+$(addprefix $(F)/src/serve/,kv_snapshot.o keyspace.o): private FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp
+
+$(F)/flags: FORCE
+	@mkdir -p $(@D); echo '$(FUZZ_FLAGS) $(WARNINGS)' | cmp -s - $@ || echo '$(FUZZ_FLAGS) $(WARNINGS)' > $@
+
+$(F)/%.o: %.c $(F)/flags | $(F)/generated/raft_message.pb-c.c
+	@mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) $(WARNINGS) -MMD -MP -c -o $@ $<
 
 # Beside other tables, which nothing else needs.
 TABLES_O := $(call objects,$(wildcard test/bench/tables/*.c))
@@ -214,7 +256,7 @@ $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itest -MMD -MP -c -o $@ $<
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) $(F) -name '*.d' 2>/dev/null)
 
 install: programs
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/doc/mailraft"
@@ -234,7 +276,9 @@ help:
 	@echo 'make sim SEEDS=n          simulates n clusters (FIRST_SEED=0 unless given)'
 	@echo 'make sim SEED=s           simulates one, and prints its trace; WITHOUT=kill,loss,7-20: without those kinds'
 	@echo '                          of faults and those numbers, UNTIL=us: without any from then on'
-	@echo 'make fuzz                 bytes that clang'"'"'s fuzzer thinks of, for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make fuzz SECONDS=n       bytes that clang'"'"'s fuzzer thinks of, for n seconds ($(FUZZ_SECONDS)) each target, two at a time;'
+	@echo '                          TARGET=x for one of: $(FUZZ_TARGETS)'
+	@echo 'make fuzz-corpus          the same for 3 seconds each; make fuzz-seeds writes what they begin with anew'
 	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone, RESP=1 for'
 	@echo '                          the reading of requests, SERVICE=1 for what clients get, beside redis-server and'
 	@echo '                          etcd, TABLES=1 for what could hold the data'

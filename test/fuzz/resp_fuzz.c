@@ -1,14 +1,18 @@
-/* resp_fuzz.c - bytes that a fuzzer (libFuzzer) thinks of, given to the reader of requests: whatever they are, it stays
- * within them, and makes the same of them in one piece and in many. `make fuzz`; CC is clang, whatever was asked for. */
-#include <assert.h>
+/* resp_fuzz.c - what clients send, given to the reader of requests (serve/resp.h): whatever it is, the reader stays
+ * within it, and makes the same of it in one piece and in many.
+ *
+ * Input: u8 the limit of a request, none where it is below 128; u8 the pieces; the bytes. */
+#include "fuzz.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "transcript.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+FUZZ_MARK(requests, "a request");
+FUZZ_MARK(under_way, "a request that has not come whole");
+FUZZ_MARK(wrong, "what is no request");
 
-/* The first two bytes choose the limit and the pieces. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     if (size < 2)
@@ -17,6 +21,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     char *whole = transcript_of(bytes + 2, size - 2, request_bytes_max, 0, 0);
     char *pieces = transcript_of(bytes + 2, size - 2, request_bytes_max, 1 + bytes[1] % 16u, bytes[1]);
     assert(strcmp(whole, pieces) == 0);
+    if (whole[0] == '[')
+        fuzz_reach(requests);
+    if (strstr(whole, "error: ") != NULL)
+        fuzz_reach(wrong);
+    else if (strstr(whole, "\n0 bytes left") == NULL)
+        fuzz_reach(under_way);
     free(whole);
     free(pieces);
     return 0;
