@@ -73,7 +73,7 @@ static void number_round(struct server *server)
 {
     int64_t least_us = server->config.election_timeout_max_us / (ROUNDS_KEPT / 2);
     int64_t began_us = server->round_sent_us[server->heartbeat_round % ROUNDS_KEPT];
-    if (server->heartbeat_round == 0 || server->now_us - began_us >= least_us)
+    if (server->heartbeat_round == server->earlier_rounds || server->now_us - began_us >= least_us)
         begin_round(server);
 }
 
@@ -125,7 +125,7 @@ static void note_round(struct server *server)
     int64_t sent_us;
     if (answer->round <= peer->answered_round || answer->round > server->heartbeat_round ||
         !find_round(server, answer->round, &sent_us))
-        return; /* answered already, never sent, or long ago */
+        return; /* answered already or of an earlier term, never sent, or long ago */
     peer->answered_round = answer->round;
     peer->answered_sent_us = sent_us;
     peer->round_trip_us = server->now_us - peer->answered_sent_us;
@@ -157,7 +157,7 @@ static int most_up_to_date(const struct server *server)
     int best = -1;
     for (int i = 0; i < server->config.members.count; i++) {
         const struct peer *peer = &server->peers[i];
-        if (i == server->self || !peer->connected[CHANNEL_URGENT] || peer->answered_round == 0 ||
+        if (i == server->self || !peer->connected[CHANNEL_URGENT] || peer->answered_round == server->earlier_rounds ||
             !membership_counts(server, i) ||
             server->now_us - peer->answered_sent_us >= server->config.election_timeout_min_us)
             continue;

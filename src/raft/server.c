@@ -189,11 +189,11 @@ static void enter_leader(struct server *server, enum role from, const char *caus
     server->hint_span_us = 0;
     server->handing_over = false;
     server->successor = -1;
-    server->heartbeat_round = 0;
+    server->earlier_rounds = server->heartbeat_round;
     server->round_mark_count = 0;
     server->heartbeat_due_us = server->now_us;
     for (int i = 0; i < server->config.members.count; i++) {
-        server->peers[i].answered_round = 0;
+        server->peers[i].answered_round = server->earlier_rounds;
         server->peers[i].answered_sent_us = server->now_us;
         server->peers[i].round_trip_us = 0;
     }

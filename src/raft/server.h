@@ -68,7 +68,8 @@ struct peer {
     bool reached_born;          /* it showed the cluster's uuid when we reached it last */
     uint64_t told_incarnation;  /* of which we told that its folder is new to the cluster */
 
-    uint64_t answered_round;   /* leader: the newest round of heartbeats that it has answered in our term */
+    uint64_t answered_round;   /* leader: the newest round of heartbeats that it has answered in our term, or the last
+                                * one before where it has answered none */
     int64_t answered_sent_us;  /* leader: when that round left us; the leader's start where it has answered none */
     int64_t round_trip_us;     /* leader: of that answer; 0: none yet */
     struct progress progress;  /* leader: how far its log is */
@@ -207,7 +208,9 @@ struct server {
 
     /* Leader. */
     int64_t heartbeat_due_us;
-    uint64_t heartbeat_round;   /* numbers the rounds of heartbeats, from 1 in each term */
+    uint64_t heartbeat_round;   /* numbers the rounds of heartbeats, over all terms that we lead: whoever reads an old one
+                                 * late, when it knows our new term, echoes its round in a refusal of this term */
+    uint64_t earlier_rounds;    /* the last one before this term */
     raft_index term_begin_index; /* of the first entry of our term */
     int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT ... */
     struct round_mark round_marks[ROUND_MARKS]; /* ... and some before, from time to time; a ring */
