@@ -10,7 +10,7 @@
 
 #include "bad_configs.h"
 #include "check.h"
-#include "cluster/cluster.h"
+#include "cluster/bad_machine.h"
 
 /* ---- mailraftd: arguments ---- */
 
@@ -286,55 +286,14 @@ Test(programs, a_damaged_ballot_is_refused_with_status_3_and_stays_as_it_is)
 
 /* ---- mailraftd: a bad disk or name server, from the moment on that the test says so ---- */
 
-struct bad_machine {
-    char armed[CLUSTER_PATH_MAX], hit[CLUSTER_PATH_MAX];
-    char preload[CLUSTER_PATH_MAX], trouble[40], armed_variable[CLUSTER_PATH_MAX + 20];
-    char asan_options[300];
-    const char *environment[5];
-};
-
-/* The environment of a node that will have this trouble (preload.c). */
-static void bad_machine_init(struct bad_machine *bad, const struct cluster *cluster, const char *trouble)
-{
-    const char *library = getenv("PRELOAD");
-    const char *options = getenv("ASAN_OPTIONS");
-    cr_assert(library != NULL, "PRELOAD must name preload.so");
-    char *absolute = realpath(library, NULL);
-    cr_assert_not_null(absolute);
-    cluster_path(cluster, "armed", bad->armed);
-    cluster_path(cluster, "armed.hit", bad->hit);
-    snprintf(bad->preload, sizeof(bad->preload), "LD_PRELOAD=%s", absolute);
-    snprintf(bad->trouble, sizeof(bad->trouble), "PRELOAD_TROUBLE=%s", trouble);
-    snprintf(bad->armed_variable, sizeof(bad->armed_variable), "PRELOAD_ARMED=%s", bad->armed);
-    /* The sanitizer wants to be the first library: here it need not be. */
-    snprintf(bad->asan_options, sizeof(bad->asan_options), "ASAN_OPTIONS=%s%sverify_asan_link_order=0",
-             options != NULL ? options : "", options != NULL ? ":" : "");
-    const char *environment[] = {bad->preload, bad->trouble, bad->armed_variable, bad->asan_options, NULL};
-    memcpy(bad->environment, environment, sizeof(environment));
-    free(absolute);
-}
-
-static void bad_machine_arm(const struct bad_machine *bad)
-{
-    FILE *file = fopen(bad->armed, "w");
-    cr_assert_not_null(file);
-    cr_assert_eq(fclose(file), 0);
-}
-
-static bool trouble_was_hit(struct cluster *cluster, void *context)
-{
-    (void)cluster;
-    return access(((struct bad_machine *)context)->hit, F_OK) == 0;
-}
-
 Test(programs, a_stop_is_heard_though_the_disk_hangs_at_the_start)
 {
     struct cluster *cluster = cluster_new(1, NULL);
     struct bad_machine bad;
-    bad_machine_init(&bad, cluster, "hang");
+    bad_machine_init(&bad, cluster, "armed", "hang");
     bad_machine_arm(&bad);
     cluster_start_node(cluster, 1, bad.environment);
-    cluster_wait(cluster, "a sync that hangs", trouble_was_hit, &bad);
+    bad_machine_await(&bad, cluster);
     cluster_stop(cluster, 1);
     cluster_assert_never(cluster, 1, "Candidate!");
     cluster_free(cluster);
@@ -360,12 +319,12 @@ Test(programs, a_stop_is_heard_though_the_name_server_hangs_at_the_start)
 {
     struct cluster *cluster = cluster_new(1, NULL);
     struct bad_machine bad;
-    bad_machine_init(&bad, cluster, "hang_names");
+    bad_machine_init(&bad, cluster, "armed", "hang_names");
     bad_machine_arm(&bad);
     name_host(cluster);
     int64_t began_ms = process_now_ms();
     cluster_start_node(cluster, 1, bad.environment);
-    cluster_wait(cluster, "a lookup that hangs", trouble_was_hit, &bad);
+    bad_machine_await(&bad, cluster);
     cluster_stop(cluster, 1);
     cr_assert_lt(process_now_ms(), began_ms + 5000); /* not the lookup's own deadline */
     cr_assert_str_eq(printed(&cluster_node(cluster, 1)->process, 0), "");
@@ -377,7 +336,7 @@ Test(programs, a_node_whose_name_is_not_found_in_time_says_so)
 {
     struct cluster *cluster = cluster_new(1, NULL);
     struct bad_machine bad;
-    bad_machine_init(&bad, cluster, "hang_names");
+    bad_machine_init(&bad, cluster, "armed", "hang_names");
     bad_machine_arm(&bad);
     name_host(cluster);
     cluster_start_node(cluster, 1, bad.environment);
@@ -394,14 +353,14 @@ Test(programs, a_stop_is_heard_though_the_disk_hangs_with_a_vote)
 {
     struct cluster *cluster = cluster_new(3, NULL);
     struct bad_machine bad;
-    bad_machine_init(&bad, cluster, "hang");
+    bad_machine_init(&bad, cluster, "armed", "hang");
     for (int id = 1; id <= 3; id++)
         cluster_start_node(cluster, id, bad.environment);
     int leader = cluster_settle(cluster);
     uint64_t term = cluster->leader_term;
     bad_machine_arm(&bad);
     cluster_kill(cluster, leader);
-    cluster_wait(cluster, "a sync that hangs", trouble_was_hit, &bad);
+    bad_machine_await(&bad, cluster);
     for (int id = 1; id <= 3; id++)
         if (id != leader)
             cluster_stop(cluster, id);
@@ -428,7 +387,7 @@ static void assert_disk_ends_it(const char *trouble, const char *message)
     struct cluster *cluster = cluster_new(3, NULL);
     struct bad_machine bad;
     struct process *process = NULL;
-    bad_machine_init(&bad, cluster, trouble);
+    bad_machine_init(&bad, cluster, "armed", trouble);
     for (int id = 1; id <= 3; id++)
         cluster_start_node(cluster, id, bad.environment);
     int leader = cluster_settle(cluster);
