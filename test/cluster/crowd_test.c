@@ -1,9 +1,11 @@
 /* Clients that take what others need: memory, connections, the node's time. They must not get it. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -121,22 +123,7 @@ Test(crowd, one_client_more_than_there_may_be_is_told_so)
     cluster_free(cluster);
 }
 
-/* ---- Idle connections ---- */
-
-static void allow_files(void)
-{
-    struct rlimit limit;
-    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    if (limit.rlim_max < IDLE_COUNT + OTHER_FILES) {
-        limit.rlim_max = IDLE_COUNT + OTHER_FILES; /* who may raise it can */
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-            cr_skip_test("skipped: a process may not have %d files here", IDLE_COUNT + OTHER_FILES);
-        return;
-    }
-    limit.rlim_cur = limit.rlim_max;
-    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
+/* ---- Clients that vanish ---- */
 
 static int connected_clients(struct cluster *cluster, int id)
 {
@@ -154,6 +141,183 @@ static int connected_clients(struct cluster *cluster, int id)
 static bool have_gone(struct cluster *cluster, void *context)
 {
     return connected_clients(cluster, *(int *)context) <= 2;
+}
+
+/* In which moment a client goes: it says this, and closes or resets its connection without reading. */
+static const char *const LAST_WORDS[] = {
+    "",
+    "*2\r\n$4\r\nINCR\r\n$8\r\nvan",
+    "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$100000\r\nxxxxxxxx",
+    "INCR vanished\r\nGET big\r\nGET big\r\nGET big\r\n",
+    "WATCH vanished\r\nMULTI\r\nINCR vanished\r\n",
+    "MULTI\r\nINCR vanished\r\nGET big\r\nEXEC\r\n",
+    "SUBSCRIBE +switch-master\r\n",
+    "WAIT 2 0\r\nGET big\r\n",
+};
+
+#define WAYS_TO_GO (sizeof(LAST_WORDS) / sizeof(*LAST_WORDS))
+#define VANISHING  1000
+
+static void vanish(redisContext *context, bool reset)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    if (reset)
+        cr_assert_eq(setsockopt(context->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    redisFree(context);
+}
+
+/* They connect, ask for nothing, a half, or much, and go, while their answers are on the way: no node dies of it (of
+ * SIGPIPE, say) or keeps anything for them, nobody else is held up, and what was asked for whole was done once at most. */
+Test(crowd, a_thousand_clients_that_connect_and_vanish_do_no_harm)
+{
+    static redisContext *contexts[VANISHING];
+    struct cluster *cluster = serving_start(3, STEADY);
+    int leader = cluster_settle(cluster), whole = 0;
+    uint64_t term = cluster->leader_term;
+    set_big_value(cluster, 1);
+    for (int begin = 0; begin < VANISHING; begin += 100) {
+        for (int i = begin; i < begin + 100; i++) {
+            const char *words = LAST_WORDS[(size_t)i % WAYS_TO_GO];
+            contexts[i] = serving_connect(cluster, i % 3 + 1);
+            send_bytes(contexts[i], words);
+            whole += strstr(words, "INCR vanished") != NULL && strstr(words, "WATCH") == NULL;
+        }
+        for (int i = begin; i < begin + 100; i++)
+            vanish(contexts[i], i / 8 % 2 == 0);
+    }
+    for (int id = 1; id <= 3; id++) {
+        assert_served(cluster, id);
+        cluster_wait(cluster, "the clients' end", have_gone, &id);
+        cr_assert_lt(peak_memory(cluster, id), MEMORY_MIB_MAX);
+    }
+    long done = serving_number(cluster, leader, "vanished");
+    cr_assert(done <= whole, "%ld of %d", done, whole);
+    cr_assert_eq(cluster_settle(cluster), leader);
+    cr_assert_eq(cluster->leader_term, term);
+    cluster_free(cluster);
+}
+
+/* ---- Descriptors that are used up ---- */
+
+static int open_files(struct cluster *cluster, int id)
+{
+    char path[40];
+    int count = 0;
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)cluster_node(cluster, id)->process.pid);
+    DIR *folder = opendir(path);
+    cr_assert_not_null(folder);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count - 2; /* but "." and ".." */
+}
+
+/* A node may have so many files more than it has now. */
+static void limit_files(struct cluster *cluster, int id, int more)
+{
+    struct rlimit limit;
+    pid_t pid = cluster_node(cluster, id)->process.pid;
+    cr_assert_eq(prlimit(pid, RLIMIT_NOFILE, NULL, &limit), 0);
+    limit.rlim_cur = (rlim_t)(open_files(cluster, id) + more);
+    cr_assert_eq(prlimit(pid, RLIMIT_NOFILE, &limit, NULL), 0);
+}
+
+#define CROWD 50
+
+/* Its clients have used up what a node may open: those who were there are served, whoever comes later waits in the socket,
+ * and comes in when others go. */
+Test(crowd, a_node_without_descriptors_serves_those_it_has_and_later_the_others)
+{
+    redisContext *contexts[CROWD];
+    struct cluster *cluster = serving_start(3, STEADY);
+    int leader = cluster_settle(cluster), id = leader % 3 + 1;
+    uint64_t term = cluster->leader_term;
+    limit_files(cluster, id, CROWD / 2);
+    for (int i = 0; i < CROWD; i++)
+        contexts[i] = serving_connect(cluster, id);
+    cluster_expect(cluster, id, "Clients have to wait: Couldn't accept a connection: Too many open files");
+    for (int i = 0; i < CROWD / 4; i++)
+        cr_assert_eq(atol(serving_ask(contexts[i], "INCR a")), i + 1);
+    redisAppendCommand(contexts[CROWD - 1], "INCR b");
+    serving_flush(contexts[CROWD - 1]);
+    for (int i = 0; i < CROWD - 1; i++)
+        redisFree(contexts[i]);
+    cr_assert_str_eq(serving_take(contexts[CROWD - 1]), "1");
+    redisFree(contexts[CROWD - 1]);
+    cr_assert_eq(cluster_settle(cluster), leader);
+    cr_assert_eq(cluster->leader_term, term);
+    cluster_free(cluster);
+}
+
+/* The same by strangers at its port for peers: they are sent away after the second that a hello may take, and a peer that
+ * comes meanwhile gets in. */
+Test(crowd, a_node_without_descriptors_is_reached_by_its_peers_all_the_same)
+{
+    redisContext *strangers[CROWD];
+    struct cluster *cluster = serving_start(3, STEADY);
+    int leader = cluster_settle(cluster), id = leader % 3 + 1, other = id % 3 + 1;
+    cluster_kill(cluster, other);
+    limit_files(cluster, id, 5);
+    for (int i = 0; i < CROWD; i++)
+        strangers[i] = redisConnect("127.0.0.1", cluster_node(cluster, id)->port);
+    cluster_expect(cluster, id, "Connections have to wait: Couldn't accept a connection: Too many open files");
+    cluster_start_node(cluster, other, NULL);
+    cluster_kill(cluster, leader); /* now the two need each other */
+    cluster_settle(cluster);
+    for (int i = 0; i < CROWD; i++)
+        redisFree(strangers[i]);
+    cluster_free(cluster);
+}
+
+#define FILES_ALLOWED 600
+
+/* As many clients as want to, where a process may have few files: some are told that there are too many, and those are
+ * left that the node needs for its peers and its log. */
+Test(crowd, clients_cannot_take_the_descriptors_that_a_node_needs_for_its_peers)
+{
+    static redisContext *contexts[FILES_ALLOWED];
+    const struct rlimit few = {FILES_ALLOWED, FILES_ALLOWED};
+    struct rlimit before;
+    int refused = 0;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    struct cluster *cluster = serving_start(3, STEADY);
+    if (setrlimit(RLIMIT_NOFILE, &before) != 0) { /* whoever may not raise it again cannot have that many clients */
+        cluster_free(cluster);
+        cr_skip_test("skipped: may not raise the limit of files again");
+    }
+    int leader = cluster_settle(cluster), id = leader % 3 + 1, other = id % 3 + 1;
+    cluster_expect(cluster, id, "No more than 344 clients can connect: ");
+    for (int i = 0; i < FILES_ALLOWED; i++) {
+        contexts[i] = serving_connect(cluster, id);
+        refused += strcmp(serving_ask(contexts[i], "PING"), "PONG") != 0; /* the one that is refused hears so first */
+    }
+    cr_assert_eq(refused, FILES_ALLOWED - 344);
+    cluster_kill(cluster, other);
+    cluster_start_node(cluster, other, NULL);
+    cluster_kill(cluster, leader);
+    cluster_settle(cluster);
+    cr_assert_eq(atol(serving_ask(contexts[0], "INCR a")), 1);
+    for (int i = 0; i < FILES_ALLOWED; i++)
+        redisFree(contexts[i]);
+    cluster_free(cluster);
+}
+
+/* ---- Idle connections ---- */
+
+static void allow_files(void)
+{
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max < IDLE_COUNT + OTHER_FILES) {
+        limit.rlim_max = IDLE_COUNT + OTHER_FILES; /* who may raise it can */
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            cr_skip_test("skipped: a process may not have %d files here", IDLE_COUNT + OTHER_FILES);
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 Test(crowd, ten_thousand_connections_may_be_idle)
