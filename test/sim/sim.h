@@ -40,6 +40,8 @@ void sim_restart(struct sim *sim, raft_id id);   /* a new life with the same con
 void sim_pause(struct sim *sim, raft_id id);     /* as SIGSTOP does: mail gathers in its sockets */
 void sim_resume(struct sim *sim, raft_id id);    /* what is due runs first, then the mail comes in, over a few ms */
 
+void sim_set_wall_clock(struct sim *sim, raft_id id, int64_t lead_us); /* it tells so much more than it would; 0 */
+
 bool sim_lives(const struct sim *sim, raft_id id);
 /* How the last life that ended by itself ended: true: node_run returned true. *err otherwise (may be NULL). */
 bool sim_ended_well(const struct sim *sim, raft_id id, struct mailraft_error *err);

@@ -50,7 +50,15 @@ int64_t clock_now_us(void)
 
 int64_t clock_wall_us(void)
 {
-    return WALL_START_US + (the_sim != NULL ? the_sim->now_us : 0);
+    int64_t lead_us = the_sim != NULL && the_sim->life != NULL ? the_sim->life->machine->wall_lead_us : 0;
+
+    return WALL_START_US + lead_us + (the_sim != NULL ? the_sim->now_us : 0);
+}
+
+void sim_set_wall_clock(struct sim *sim, raft_id id, int64_t lead_us)
+{
+    sim_machine(sim, id)->wall_lead_us = lead_us;
+    sim_trace(sim, "the wall clock of %d leads by %lld us", id, (long long)lead_us);
 }
 
 void clock_cpu_us(int64_t *user_us, int64_t *system_us)

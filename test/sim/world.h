@@ -232,7 +232,8 @@ struct machine {
     bool is_node;
     struct node_config config;
     struct disk disk;
-    struct life *life; /* NULL: none */
+    int64_t wall_lead_us; /* of its wall clock */
+    struct life *life;    /* NULL: none */
     struct log *log;
     bool end_now; /* its life ends when the running thread yields */
     bool ended_well;
