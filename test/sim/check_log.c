@@ -8,7 +8,8 @@
  *   - Leader append-only: a leader's log only grows.
  *   - What a leader counts as durable on a follower has been on its disk, and is what the leader has.
  *   - The commit index of a life never goes back, and nothing is applied beyond it.
- *   - What a server takes for durable, or acknowledges, is on its disk; what it acknowledges is what its leader has. */
+ *   - What a server takes for durable, or acknowledges, is on its disk; what it acknowledges is what its leader has.
+ *   - Whoever is granted a vote, or a pre-vote, has a log that is not behind the voter's. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -267,6 +268,23 @@ void check_acknowledgement(const struct machine *machine, raft_id to, const stru
         raft_log_term_at(&leader->raft_log, known->index) != known->term)
         sim_fail("%d acknowledges entry %" PRIu64 " of term %" PRIu64 ", which its leader %d does not have",
                  machine->id, known->index, known->term, to);
+}
+
+/* The log of a candidate does not change while it waits for the answers to a round. */
+void check_vote_granted(const struct machine *machine, raft_id to, const struct message *message)
+{
+    enum campaign_phase phase = message->type_of_message == RESPONSE_PRE_VOTE ? PRE_VOTING : VOTING;
+    const struct machine *asked = sim_find_machine(the_sim, to);
+    const struct server *candidate = asked != NULL ? server_of(asked) : NULL, *voter = server_of(machine);
+
+    if (candidate == NULL || candidate->role != CANDIDATE || candidate->phase != phase ||
+        candidate->campaign_round != message->round)
+        return;
+    if (raft_log_last_term(&candidate->raft_log) < raft_log_last_term(&voter->raft_log) ||
+        (raft_log_last_term(&candidate->raft_log) == raft_log_last_term(&voter->raft_log) &&
+         raft_log_last_index(&candidate->raft_log) < raft_log_last_index(&voter->raft_log)))
+        sim_fail("%d grants %d what it asks for in %s, though its log is behind", machine->id, to,
+                 message_type_name(message->type_of_message));
 }
 
 /* ---- Lives ---- */

@@ -228,6 +228,8 @@ void check_sending(struct machine *machine, raft_id to, const struct message *me
         check_vote_sent(machine, to);
     if (message->type_of_message == REQUEST_VOTE)
         check_vote_sent(machine, machine->id);
+    if (message->vote_granted)
+        check_vote_granted(machine, to, message);
     if (message->type_of_message == RESPONSE_APPEND_ENTRIES)
         check_acknowledgement(machine, to, message);
     if ((message->type_of_message == REQUEST_APPEND_ENTRIES || message->type_of_message == TIMEOUT_NOW) &&

@@ -355,6 +355,7 @@ void known_fini(struct sim *sim);
 
 void check_log_step(struct machine *machine, const struct server *server); /* it waits */
 void check_acknowledgement(const struct machine *machine, raft_id to, const struct message *message);
+void check_vote_granted(const struct machine *machine, raft_id to, const struct message *message);
 void check_log_life_began(struct machine *machine);
 void check_log_fini(struct sim *sim);
 const struct chosen *check_chosen(const struct sim *sim, raft_index index); /* NULL: none is committed there */

@@ -244,3 +244,43 @@ Test(check_log, what_is_acknowledged_and_durable_is_fine)
     acknowledge(sim, follower, follower->ghost.log.last_index);
     sim_free(sim);
 }
+
+static bool asks_for_pre_votes(struct sim *sim, void *context)
+{
+    const struct server *server = sim_server(sim, *(raft_id *)context);
+
+    return server->role == CANDIDATE && server->phase == PRE_VOTING;
+}
+
+/* What a follower that nobody hears asks of the leader, that one grants. */
+static void grant_pre_vote(struct sim *sim, bool behind)
+{
+    struct server *leader = counting_server(sim, counting_leader(sim));
+    raft_id id = counting_follower(sim)->id;
+    struct message answer = {.type_of_message = RESPONSE_PRE_VOTE,
+                             .curr_term = leader->current_term + 1,
+                             .server_id = leader->config.id,
+                             .vote_granted = true};
+
+    sim_isolate(sim, id);
+    if (behind) {
+        counting_propose(sim, leader->config.id);
+        sim_run_us(sim, 10000);
+    }
+    cr_assert(sim_run_until(sim, SECOND, asks_for_pre_votes, &id));
+    answer.round = sim_server(sim, id)->campaign_round;
+    mailbox_send(leader->mailbox, id, CHANNEL_URGENT, &answer, NULL, true);
+}
+
+Test(check_log, a_pre_vote_for_whoever_is_behind_is_found, .signal = SIGABRT)
+{
+    grant_pre_vote(counting_cluster(), true);
+}
+
+Test(check_log, a_pre_vote_for_whoever_is_not_behind_is_fine)
+{
+    struct sim *sim = counting_cluster();
+
+    grant_pre_vote(sim, false);
+    sim_free(sim);
+}
