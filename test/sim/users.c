@@ -270,15 +270,32 @@ static void send_all(struct user *user)
     buffer_clear(&user->output);
 }
 
+/* Whether another leads a later term than that node, which leads, too, and has yet to find out. */
+static bool is_deposed(const struct users *users, raft_id node)
+{
+    const struct sim *sim = users->sim;
+    const struct ghost *ghost = &sim->machines[node - 1]->ghost;
+    bool deposed = false;
+
+    for (int i = 0; i < users->nodes; i++)
+        deposed = deposed || (sim->machines[i]->ghost.leads && sim->machines[i]->ghost.term > ghost->term);
+    return deposed && ghost->leads;
+}
+
+/* A leader that has been deposed is only read: what it is told to write it would wait for, and so would each read behind
+ * that. */
 static void call_for_some(struct user *user)
 {
     struct sim *sim = user->users->sim;
     int64_t count = sim_flip_coin() ? 1 : sim_draw(sim, 1, BATCH_MAX + 1);
+    bool deposed = is_deposed(user->users, user->node);
 
     while (count-- > 0 && user->awaited_count < AWAITED_BUSY) {
         int group = draw_group(user->users);
 
-        if (sim_chance(sim, 0.25))
+        if (deposed)
+            call_plainly(user, group, (struct store_deed){.verb = STORE_GET, .key = (int)sim_draw(sim, 0, STORE_KEYS)});
+        else if (sim_chance(sim, 0.25))
             transact(user, group);
         else
             call_plainly(user, group, draw_deed(user->users, group));
@@ -616,6 +633,14 @@ void users_call(struct users *users)
 
     if (user->cable != NULL && (user->awaited_count == 0 || sim_chance(users->sim, 0.2)))
         call_for_some(user);
+}
+
+bool users_see_two_leaders(const struct users *users)
+{
+    for (raft_id node = 1; node <= users->nodes; node++)
+        if (is_deposed(users, node))
+            return true;
+    return false;
 }
 
 void users_break(struct users *users)

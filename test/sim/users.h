@@ -15,6 +15,7 @@ struct users *users_new(struct sim *sim, int count, int nodes, int64_t patience_
 void users_free(struct users *users);
 
 void users_call(struct users *users); /* one of them, for something, if it is not waiting for too much already */
+bool users_see_two_leaders(const struct users *users); /* of whom one does not know yet that it is none any more */
 void users_break(struct users *users); /* one of them closes its cable, whatever it waits for */
 bool users_are_answered(const struct users *users);
 

@@ -96,6 +96,32 @@ Test(users, that_hang_up_lose_what_they_waited_for)
     cr_assert(history_check(users_history(users), sim_now_us(sim)));
 }
 
+static bool two_lead(struct sim *of, void *context)
+{
+    (void)of, (void)context;
+    return users_see_two_leaders(users);
+}
+
+Test(users, only_read_at_a_leader_that_has_been_deposed_and_does_not_know_it)
+{
+    raft_id id = sim_leader(sim);
+
+    cr_assert_not(users_see_two_leaders(users));
+    sim_isolate(sim, id);
+    cr_assert(sim_run_until(sim, SECOND, two_lead, NULL));
+    while (users_see_two_leaders(users)) {
+        users_call(users);
+        sim_run_us(sim, 1000);
+    }
+    cr_assert_not(users_are_answered(users));
+    sim_run_us(sim, SECOND);
+    sim_heal(sim);
+    sim_run_us(sim, 2 * SECOND);
+    cr_assert(users_are_answered(users));
+    cr_assert_eq(users_unanswered(users).uncertain, 0u); /* as a write there would be */
+    cr_assert(history_check(users_history(users), sim_now_us(sim)));
+}
+
 Test(users, read_every_key_at_every_node_but_those_left_out)
 {
     const bool left_out[3] = {false, true, false};
