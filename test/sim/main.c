@@ -2,6 +2,8 @@
  *
  *     sim --seeds N [--first-seed M] [--jobs J]   runs M to M+N-1, and tells how many passed
  *         --also F                                and those that a file lists, at the beginning of its lines
+ *         --until-failure [--step K]              M, M+K, M+2K, ... one by one, and only until one fails: what it tells
+ *                                                 is one line
  *     sim --seed S                                runs one and prints its trace
  *         --without LIST --until US               with some faults left out (plan.h), or none after so long
  *     sim --failovers N                           measures: N elections of 5 nodes
@@ -374,6 +376,24 @@ static bool read_seeds(struct seeds *seeds, const char *path)
     return true;
 }
 
+/* ---- Until one fails ---- */
+
+static int run_until_failure(const struct seeds *seeds, uint64_t step, const struct plan *plan)
+{
+    for (uint64_t i = 0; i < seeds->count; i++) {
+        struct attempt attempt;
+        uint64_t seed = seeds->first + i * step;
+
+        attempt_run(&attempt, seed, plan, NULL, SEED_SECONDS);
+        if (attempt.failed) {
+            printf("seed %" PRIu64 " failed: %s\n", seed, attempt.invariant);
+            return 1;
+        }
+    }
+    printf("%" PRIu64 " passed, 0 failed\n", seeds->count);
+    return 0;
+}
+
 /* ---- One seed ---- */
 
 static int run_one(uint64_t seed, const struct plan *plan)
@@ -403,12 +423,15 @@ static int measure(uint64_t elections)
 static int usage(void)
 {
     fprintf(stderr, "usage: sim --seeds N [--first-seed M] [--jobs J] [--also FILE] [--shrink SECONDS] |\n"
+                    "           --seeds N [--first-seed M] [--step K] --until-failure |\n"
                     "           --seed S [--without LIST] [--until US] | --failovers N\n");
     return 2;
 }
 
 struct options {
     struct seeds seeds;
+    bool until_failure;
+    uint64_t step;
     long jobs;
     double shrink_seconds;
     bool one;
@@ -428,6 +451,12 @@ static bool take_option(struct options *options, int option)
         return true;
     case 'a':
         return read_seeds(&options->seeds, optarg);
+    case 't':
+        options->until_failure = true;
+        return true;
+    case 'k':
+        options->step = strtoull(optarg, NULL, 10);
+        return options->step > 0;
     case 'j':
         options->jobs = atol(optarg);
         return options->jobs >= 1;
@@ -458,9 +487,10 @@ int main(int argc, char **argv)
         {"also", required_argument, NULL, 'a'},      {"jobs", required_argument, NULL, 'j'},
         {"shrink", required_argument, NULL, 'h'},    {"seed", required_argument, NULL, 's'},
         {"without", required_argument, NULL, 'w'},   {"until", required_argument, NULL, 'u'},
-        {"failovers", required_argument, NULL, 'f'}, {0},
+        {"failovers", required_argument, NULL, 'f'}, {"until-failure", no_argument, NULL, 't'},
+        {"step", required_argument, NULL, 'k'},      {0},
     };
-    static struct options options = {.seeds = {.count = 100}, .shrink_seconds = SHRINK_SECONDS};
+    static struct options options = {.seeds = {.count = 100}, .step = 1, .shrink_seconds = SHRINK_SECONDS};
     int option, jobs;
 
     options.jobs = sysconf(_SC_NPROCESSORS_ONLN);
@@ -475,5 +505,7 @@ int main(int argc, char **argv)
         return measure(options.failovers);
     if (options.one)
         return run_one(options.seed, &options.plan);
+    if (options.until_failure)
+        return run_until_failure(&options.seeds, options.step, &options.plan);
     return run_many(&options.seeds, jobs, options.shrink_seconds);
 }
