@@ -390,7 +390,58 @@ static void check_agreement(struct swarm *swarm)
         sim_fail("the logs are not equal, applied and answered within 20 timeouts after the last proposal");
     }
     sim_trace(sim, "all agree on %zu entries", sim->chosen_count);
-    event_schedule(sim, &swarm->next_proposal, sim->now_us);
+}
+
+/* ---- New requests are served ---- */
+
+static bool is_applied(struct sim *sim, void *applied)
+{
+    return sim_outcomes(sim, OUTCOME_APPLIED) >= *(const uint64_t *)applied;
+}
+
+/* What is proposed to the leader now is applied. */
+static void check_proposal_is_applied(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    uint64_t applied = sim_outcomes(sim, OUTCOME_APPLIED) + 1;
+    char request[40];
+
+    snprintf(request, sizeof request, "add %zu", sim->proposal_count + 1);
+    if (!sim_propose(sim, sim_leader(sim), request) ||
+        !sim_run_until(sim, 20 * swarm->timeout_us, is_applied, &applied))
+        sim_fail("what was proposed when all agreed is not applied within 20 timeouts");
+}
+
+struct served {
+    const struct users *users;
+    uint64_t wanted;
+};
+
+static bool is_served(struct sim *sim, void *context)
+{
+    const struct served *served = context;
+
+    (void)sim;
+    return users_served(served->users) >= served->wanted;
+}
+
+/* What is wanted from each node now is done. */
+static void check_clients_are_served(struct swarm *swarm)
+{
+    struct served served = {swarm->users, users_served(swarm->users)};
+
+    served.wanted += (uint64_t)users_call_all(swarm->users, swarm->left_out);
+    if (!sim_run_until(swarm->sim, 20 * swarm->timeout_us, is_served, &served))
+        sim_fail("what clients wanted when all agreed is not done within 20 timeouts");
+}
+
+static void check_serves(struct swarm *swarm)
+{
+    if (swarm->users == NULL)
+        check_proposal_is_applied(swarm);
+    else
+        check_clients_are_served(swarm);
+    event_schedule(swarm->sim, &swarm->next_proposal, swarm->sim->now_us);
 }
 
 static void check_liveness(struct swarm *swarm)
@@ -398,9 +449,11 @@ static void check_liveness(struct swarm *swarm)
     check_leader_comes(swarm);
     check_leader_stays(swarm);
     check_agreement(swarm);
+    check_serves(swarm);
     check_return(swarm);
     check_leader_stays(swarm);
     check_agreement(swarm);
+    check_serves(swarm);
 }
 
 /* ---- What clients were told ---- */

@@ -60,6 +60,7 @@ struct users {
         uint64_t lost; /* bits: a transaction that nobody knows the end of has it for good */
     } slots[HISTORY_GROUPS];
     struct users_unanswered unanswered;
+    uint64_t served;
     struct user list[USERS_MAX];
     struct user readers[MEMBERS_MAX];
 };
@@ -428,6 +429,7 @@ static bool take_no_answer(struct users *users, struct record *record, const str
 
 static void return_now(struct users *users, struct record *record)
 {
+    users->served++;
     record->call.returned_us = users->sim->now_us;
     history_end(users->history, record);
     for (size_t i = 0; i < record->call.deed_count; i++)
@@ -667,17 +669,47 @@ bool users_are_answered(const struct users *users)
     return answered;
 }
 
-/* Each with a cable to a node of its own. What was asked before it is open waits on it. */
-void users_read_all(struct users *users, const bool *left_out)
+/* It has a cable to a node of its own. What is asked before that is open waits on it. */
+static struct user *reader_of(struct users *users, int position)
 {
+    struct user *reader = &users->readers[position];
+
+    if (reader->users == NULL)
+        user_init(reader, users, USERS_MAX + (unsigned)position, users->sim->machines[position]->id);
+    if (reader->cable == NULL) {
+        event_cancel(users->sim, &reader->retry);
+        retry_fire(&reader->retry);
+    }
+    return reader;
+}
+
+int users_call_all(struct users *users, const bool *left_out)
+{
+    int called = 0;
+
     for (int i = 0; i < users->nodes; i++) {
-        struct user *reader = &users->readers[i];
+        struct user *reader;
+        int group;
 
         if (left_out[i])
             continue;
-        user_init(reader, users, USERS_MAX, i + 1);
-        event_cancel(users->sim, &reader->retry);
-        retry_fire(&reader->retry);
+        reader = reader_of(users, i);
+        group = draw_group(users);
+        call_plainly(reader, group, draw_deed(users, group));
+        send_all(reader);
+        called++;
+    }
+    return called;
+}
+
+void users_read_all(struct users *users, const bool *left_out)
+{
+    for (int i = 0; i < users->nodes; i++) {
+        struct user *reader;
+
+        if (left_out[i])
+            continue;
+        reader = reader_of(users, i);
         for (int key = 0; key < STORE_KEYS * users->group_count; key++)
             call_plainly(reader, key / STORE_KEYS, (struct store_deed){.verb = STORE_GET, .key = key % STORE_KEYS});
         send_all(reader);
@@ -687,6 +719,11 @@ void users_read_all(struct users *users, const bool *left_out)
 struct users_unanswered users_unanswered(const struct users *users)
 {
     return users->unanswered;
+}
+
+uint64_t users_served(const struct users *users)
+{
+    return users->served;
 }
 
 struct history *users_history(struct users *users)

@@ -19,7 +19,8 @@ bool users_see_two_leaders(const struct users *users); /* of whom one does not k
 void users_break(struct users *users); /* one of them closes its cable, whatever it waits for */
 bool users_are_answered(const struct users *users);
 
-/* Each key is read at each node that lives and is not left out. */
+/* Somebody asks each node that lives and is not left out for something; the same, but each key is read. */
+int users_call_all(struct users *users, const bool *left_out); /* returns how many calls it were */
 void users_read_all(struct users *users, const bool *left_out);
 
 /* How often clients had no answer: they lost their cable, gave up, or were told so. */
@@ -27,6 +28,7 @@ struct users_unanswered {
     size_t lost, gave_up, uncertain, refused;
 };
 struct users_unanswered users_unanswered(const struct users *users);
+uint64_t users_served(const struct users *users); /* how many calls were answered */
 
 struct history *users_history(struct users *users);
 
