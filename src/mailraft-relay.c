@@ -25,22 +25,23 @@
 #include "base/clock.h"
 #include "relay/orders.h"
 
-static const char USAGE[] = "usage: mailraft-relay\n"
-                            "       mailraft-relay --help | --version\n"
-                            "\n"
-                            "Carries connections between nodes, and breaks them as it is told on standard input:\n"
-                            "\n"
-                            "  wire A B TARGET [LISTEN]        A reaches B, which is at TARGET, at LISTEN, or at the\n"
-                            "                                  address that is answered\n"
-                            "  cut A B [oneway]                nothing is carried, and nothing closed\n"
-                            "  delay A B MS [JITTER] [oneway]  what is said takes so long, and up to JITTER longer\n"
-                            "  stall A B                       what A says to B over its connections is not read any more\n"
-                            "  unstall A B                     it is\n"
-                            "  break A B                       their connections end with an RST\n"
-                            "  heal [A B]                      no cut, no delay, no stall between them, or anywhere\n"
-                            "\n"
-                            "A and B are ids, or \"all\"; oneway: only what A says to B. Each line is answered with one:\n"
-                            "\"ok\", \"ok ADDRESS\" or \"error REASON\". It ends when its standard input does.\n";
+static const char USAGE[] =
+    "usage: mailraft-relay\n"
+    "       mailraft-relay --help | --version\n"
+    "\n"
+    "Carries connections between nodes, and breaks them as it is told on standard input:\n"
+    "\n"
+    "  wire A B TARGET [LISTEN]        A reaches B, which is at TARGET, at LISTEN, or at the\n"
+    "                                  address that is answered\n"
+    "  cut A B [oneway]                nothing is carried, and nothing closed\n"
+    "  delay A B MS [JITTER] [oneway]  what is said takes so long, and up to JITTER longer\n"
+    "  stall A B                       what A says to B over its connections is not read any more\n"
+    "  unstall A B                     it is\n"
+    "  break A B                       their connections end with an RST\n"
+    "  heal [A B]                      no cut, no delay, no stall between them, or anywhere\n"
+    "\n"
+    "A and B are ids, or \"all\"; oneway: only what A says to B. Each line is answered with one:\n"
+    "\"ok\", \"ok ADDRESS\" or \"error REASON\". It ends when its standard input does.\n";
 
 struct input {
     char line[ORDERS_LINE_MAX + 2]; /* what has come of the next one */

@@ -221,6 +221,20 @@ static void read_once(struct connection *connection, enum direction direction, i
         break_off(connection, direction, now_us);
 }
 
+/* Whether an RST may still come from whom one direction is read from, though it has said its last word: it may be gone
+ * for all that is said to it. */
+static bool may_break(const struct connection *connection, enum direction direction)
+{
+    return !connection->roads[direction].cut && connection->passages[direction].flow.end == FLOW_FINISHED &&
+           !connection->passages[opposite(direction)].over;
+}
+
+static void notice_break(struct connection *connection, enum direction direction, int64_t now_us)
+{
+    if (may_break(connection, direction) && (source_of(connection, direction)->ready & EPOLLERR) != 0)
+        break_off(connection, direction, now_us);
+}
+
 static void pass_end_on(struct connection *connection, enum direction direction, int64_t now_us)
 {
     struct passage *passage = &connection->passages[direction];
@@ -246,6 +260,7 @@ static void carry(struct connection *connection, enum direction direction, int64
         return;
     deliver(connection, direction, now_us);
     read_once(connection, direction, now_us);
+    notice_break(connection, direction, now_us);
     pass_end_on(connection, direction, now_us);
 }
 
@@ -261,6 +276,7 @@ static uint32_t wanted_of(const struct connection *connection, enum direction si
         return side == BACK ? EPOLLOUT : 0;
     case CARRYING:
         return (wants_reading(connection, side) ? (uint32_t)EPOLLIN : 0) |
+               (may_break(connection, side) ? (uint32_t)EPOLLERR : 0) |
                (to_here->blocked && !connection->roads[opposite(side)].cut ? (uint32_t)EPOLLOUT : 0);
     default:
         return 0;

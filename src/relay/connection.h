@@ -34,11 +34,11 @@ struct connection {
     struct wire *wire;
 
     enum connection_state state;
-    const struct road *roads; /* two, by direction; borrowed */
+    const struct road *roads;      /* two, by direction; borrowed */
     const struct resolved *target; /* borrowed */
-    int attempt;             /* which of the target's addresses is tried */
-    int64_t connect_by_us;   /* CONNECTING */
-    struct watch sides[2];   /* by direction: what it reads from. The near one, then the far one */
+    int attempt;                   /* which of the target's addresses is tried */
+    int64_t connect_by_us;         /* CONNECTING */
+    struct watch sides[2];         /* by direction: what it reads from. The near one, then the far one */
     struct passage {
         struct flow flow;
         bool stalled; /* nothing is read */

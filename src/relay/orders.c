@@ -133,8 +133,8 @@ static bool obey_words(struct relay *relay, const struct words *words, struct en
     if (strcmp(words->list[0], "wire") == 0)
         return add_wire(relay, words, at, err);
     if (form == NULL)
-        return error_raise(err, &CONFIG_ERROR,
-                           "\"%.40s\" is no order: wire, cut, delay, stall, unstall, break, heal", words->list[0]);
+        return error_raise(err, &CONFIG_ERROR, "\"%.40s\" is no order: wire, cut, delay, stall, unstall, break, heal",
+                           words->list[0]);
     return obey(relay, form, *words, err);
 }
 

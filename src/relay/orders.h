@@ -16,7 +16,7 @@
 
 #include "relay/relay.h"
 
-#define ORDERS_LINE_MAX 1024 /* bytes of a line, without its newline */
+#define ORDERS_LINE_MAX   1024 /* bytes of a line, without its newline */
 #define ORDERS_ANSWER_MAX (MAILRAFT_ERROR_MESSAGE_MAX + 20)
 
 #define ORDERS_DELAY_MS_MAX 600000

@@ -15,25 +15,25 @@
 #define RELAY_ANY 0 /* in the place of an id: every node */
 
 enum relay_verb {
-    RELAY_CUT,     /* the road carries nothing, and closes nothing */
-    RELAY_HEAL,    /* the road is as at the start, and no connection is stalled on it */
-    RELAY_DELAY,   /* what goes over the road takes time */
-    RELAY_STALL,   /* on the connections that there are, nothing that is said is read any more; later ones are whole */
+    RELAY_CUT,   /* the road carries nothing, and closes nothing */
+    RELAY_HEAL,  /* the road is as at the start, and no connection is stalled on it */
+    RELAY_DELAY, /* what goes over the road takes time */
+    RELAY_STALL, /* on the connections that there are, nothing that is said is read any more; later ones are whole */
     RELAY_UNSTALL,
-    RELAY_BREAK    /* the connections that there are end, with an RST to both sides */
+    RELAY_BREAK /* the connections that there are end, with an RST to both sides */
 };
 
 struct relay_order {
     enum relay_verb verb;
-    raft_id from, to; /* or RELAY_ANY */
-    bool both_ways;   /* the road back, too */
+    raft_id from, to;            /* or RELAY_ANY */
+    bool both_ways;              /* the road back, too */
     int64_t delay_us, jitter_us; /* of RELAY_DELAY */
 };
 
 struct relay;
 
 struct relay *relay_new(struct mailraft_error *err); /* NULL and SERVER_ERROR where no descriptor is left */
-void relay_free(struct relay *relay); /* closes all */
+void relay_free(struct relay *relay);                /* closes all */
 
 /* listen: NULL: a free port of 127.0.0.1. *at: where it listens. BIND_ERROR, CONNECT_ERROR for a name that is not found,
  * CONFIG_ERROR where there is such a wire already. */
@@ -43,8 +43,8 @@ bool relay_add_wire(struct relay *relay, raft_id from, raft_id to, const struct 
 /* How many wires it concerned. */
 int relay_obey(struct relay *relay, const struct relay_order *order);
 
-int relay_fd(const struct relay *relay);         /* readable when there is something to carry */
+int relay_fd(const struct relay *relay);          /* readable when there is something to carry */
 int64_t relay_next_us(const struct relay *relay); /* when there will be even if it is not; CLOCK_NEVER: not before */
-void relay_turn(struct relay *relay);            /* carries what can be carried */
+void relay_turn(struct relay *relay);             /* carries what can be carried */
 
 #endif

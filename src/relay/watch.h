@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct watch {
-    int epoll, fd; /* fd -1: none */
+    int epoll, fd;   /* fd -1: none */
     uint32_t wanted; /* of epoll's events */
     uint32_t ready;  /* what was, at the last wake; whoever acts on it takes it away */
     void (*wake)(void *owner);
