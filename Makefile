@@ -114,8 +114,8 @@ test-sim: $(B)/scenarios $(B)/sim
 
 test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
 	@test/cluster/clients/install .build/clients
-	@MAILRAFTD=$(B)/mailraftd COUNTERD=$(B)/counterd PRELOAD=$(B)/preload.so CLIENTS=.build/clients \
-	    test/run "tests with processes" $(B)/cluster.log $(B)/cluster
+	@MAILRAFTD=$(B)/mailraftd MAILRAFT_RELAY=$(B)/mailraft-relay COUNTERD=$(B)/counterd PRELOAD=$(B)/preload.so \
+	    CLIENTS=.build/clients test/run "tests with processes" $(B)/cluster.log $(B)/cluster
 
 sim: $(B)/sim
 	@$(B)/sim $(if $(SEED),--seed $(SEED) $(addprefix --without ,$(WITHOUT)) $(addprefix --until ,$(UNTIL)),\

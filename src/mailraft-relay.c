@@ -35,10 +35,12 @@ static const char USAGE[] =
     "                                  address that is answered\n"
     "  cut A B [oneway]                nothing is carried, and nothing closed\n"
     "  delay A B MS [JITTER] [oneway]  what is said takes so long, and up to JITTER longer\n"
+    "  slow A B BYTES [oneway]         each connection carries so many bytes a second\n"
     "  stall A B                       what A says to B over its connections is not read any more\n"
     "  unstall A B                     it is\n"
     "  break A B                       their connections end with an RST\n"
-    "  heal [A B]                      no cut, no delay, no stall between them, or anywhere\n"
+    "  vanish A B                      on them, both ends seem gone without a word\n"
+    "  heal [A B]                      no cut, delay, slowness or stall between them, or anywhere\n"
     "\n"
     "A and B are ids, or \"all\"; oneway: only what A says to B. Each line is answered with one:\n"
     "\"ok\", \"ok ADDRESS\" or \"error REASON\". It ends when its standard input does.\n";

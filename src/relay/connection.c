@@ -1,6 +1,8 @@
 #include "relay/connection.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -9,7 +11,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-#define READ_BYTES 65536
+#define READ_BYTES       65536
+#define RESTS_PER_SECOND 20
 
 static enum direction opposite(enum direction direction)
 {
@@ -74,6 +77,29 @@ void connection_break(struct connection *connection)
     reset(&connection->sides[FORTH]);
     reset(&connection->sides[BACK]);
     close_all(connection);
+}
+
+/* From here on the kernel drops what comes before it looks at it, and sends nothing of its own accord: neither a probe
+ * whether the other end is there, nor a reset because it is not. */
+static void fall_silent(struct watch *side)
+{
+    struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+    const struct sock_fprog filter = {.len = 1, .filter = &nothing};
+    watch_set(side, 0);
+    (void)setsockopt(side->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+    (void)setsockopt(side->fd, SOL_SOCKET, SO_KEEPALIVE, &(int){0}, sizeof(int));
+    (void)setsockopt(side->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &(int){0}, sizeof(int));
+}
+
+void connection_vanish(struct connection *connection)
+{
+    if (connection->state == CONNECTING)
+        watch_close(&connection->sides[BACK]);
+    for (int direction = FORTH; direction <= BACK; direction++) {
+        fall_silent(&connection->sides[direction]);
+        flow_fini(&connection->passages[direction].flow);
+    }
+    connection->state = VANISHED;
 }
 
 /* When what is said now arrives. */
@@ -188,7 +214,7 @@ static void deliver(struct connection *connection, enum direction direction, int
 static bool wants_reading(const struct connection *connection, enum direction direction)
 {
     const struct passage *passage = &connection->passages[direction];
-    return !connection->roads[direction].cut && !passage->stalled && passage->flow.end == FLOW_OPEN &&
+    return !connection->roads[direction].cut && !passage->stalled && passage->rest_until_us == 0 && passage->flow.end == FLOW_OPEN &&
            !flow_is_full(&passage->flow) && connection->sides[direction].fd >= 0 &&
            connection->sides[opposite(direction)].fd >= 0;
 }
@@ -206,13 +232,30 @@ static void pass_on(struct connection *connection, enum direction direction, con
         flow_put(&passage->flow, bytes + sent, size - sent, due_us);
 }
 
+/* How much is read at once: of a slow road so little that it rests for a moment alone. */
+static size_t portion(const struct road *road)
+{
+    int64_t bytes = road->bytes_per_second / RESTS_PER_SECOND;
+    return road->bytes_per_second == 0 || bytes > READ_BYTES ? READ_BYTES : bytes == 0 ? 1 : (size_t)bytes;
+}
+
+static void end_rest(struct connection *connection, enum direction direction, int64_t now_us)
+{
+    struct passage *passage = &connection->passages[direction];
+    if (now_us >= passage->rest_until_us || connection->roads[direction].bytes_per_second == 0)
+        passage->rest_until_us = 0;
+}
+
 static void read_once(struct connection *connection, enum direction direction, int64_t now_us)
 {
     uint8_t bytes[READ_BYTES];
     struct watch *source = source_of(connection, direction);
+    const struct road *road = &connection->roads[direction];
     if (!wants_reading(connection, direction) || (source->ready & ~(uint32_t)EPOLLOUT) == 0)
         return;
-    ssize_t got = recv(source->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    ssize_t got = recv(source->fd, bytes, portion(road), MSG_DONTWAIT);
+    if (got > 0 && road->bytes_per_second > 0)
+        connection->passages[direction].rest_until_us = now_us + got * 1000000 / road->bytes_per_second;
     if (got > 0)
         pass_on(connection, direction, bytes, (size_t)got, now_us);
     else if (got == 0)
@@ -259,6 +302,7 @@ static void carry(struct connection *connection, enum direction direction, int64
     if (connection->roads[direction].cut)
         return;
     deliver(connection, direction, now_us);
+    end_rest(connection, direction, now_us);
     read_once(connection, direction, now_us);
     notice_break(connection, direction, now_us);
     pass_end_on(connection, direction, now_us);
@@ -304,7 +348,8 @@ static int64_t next_us(const struct connection *connection, enum direction direc
     const struct passage *passage = &connection->passages[direction];
     if (connection->roads[direction].cut || (passage->over && passage->flow.end != FLOW_BROKEN))
         return CLOCK_NEVER;
-    return flow_next_us(&passage->flow, passage->blocked);
+    int64_t due_us = flow_next_us(&passage->flow, passage->blocked);
+    return passage->rest_until_us != 0 && passage->rest_until_us < due_us ? passage->rest_until_us : due_us;
 }
 
 int64_t connection_next_us(const struct connection *connection)

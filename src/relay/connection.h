@@ -8,6 +8,8 @@
  *   - A FIN is passed on behind all bytes, and the other direction stays as it is. An RST is passed on, and so is the
  *     end of a host that does not answer any more (as in stream.h). One that nobody takes is reset: the near end learns
  *     so that nobody listens there. (That it was refused outright cannot be told: the relay has accepted by then.)
+ *   - One that vanishes is as if both hosts were gone without a word: not even an acknowledgement comes any more. It lasts
+ *     as long as the relay.
  *   - One that is stalled in a direction is no longer read there, as if the process at its end had ceased to read: what
  *     is said fills the relay's and the kernel's buffers, and then waits.
  * What is on its way is bounded (flow.h): beyond that nothing is read. */
@@ -25,9 +27,10 @@ enum direction { FORTH, BACK }; /* from whoever opened it, and towards */
 struct road { /* in one direction */
     bool cut;
     int64_t delay_us, jitter_us; /* bytes take from delay to delay + jitter */
+    int64_t bytes_per_second;    /* that each connection reads; 0: what there is */
 };
 
-enum connection_state { WAITING, CONNECTING, CARRYING, CLOSED };
+enum connection_state { WAITING, CONNECTING, CARRYING, VANISHED, CLOSED };
 
 struct connection {
     struct connection *next; /* the relay's, and so is wire */
@@ -44,6 +47,7 @@ struct connection {
         bool stalled; /* nothing is read */
         bool blocked; /* whom it leads to has no room */
         bool over;    /* its FIN has been passed on */
+        int64_t rest_until_us; /* nothing is read before, as the road is slow; 0: it does not rest */
     } passages[2];
 };
 
@@ -56,6 +60,7 @@ void connection_free(struct connection *connection); /* what is still open is cl
 void connection_tend(struct connection *connection);
 int64_t connection_next_us(const struct connection *connection); /* when that is; CLOCK_NEVER: not before a wake */
 
+void connection_vanish(struct connection *connection); /* it is VANISHED then */
 void connection_break(struct connection *connection); /* both ends get an RST, at once */
 
 #endif

@@ -53,6 +53,14 @@ static bool parse_ms(const char *word, int64_t *us, struct mailraft_error *err)
     return true;
 }
 
+static bool parse_bytes(const char *word, int64_t *bytes, struct mailraft_error *err)
+{
+    if (word[strspn(word, "0123456789")] != '\0' || strlen(word) > 9)
+        return error_raise(err, &CONFIG_ERROR, "\"%.40s\" is no number of bytes a second, 0 to 999999999", word);
+    *bytes = strtol(word, NULL, 10);
+    return true;
+}
+
 static bool parse_address(const char *word, struct address *address, struct mailraft_error *err)
 {
     return address_parse(word, address) ||
@@ -76,17 +84,20 @@ static bool add_wire(struct relay *relay, const struct words *words, struct endp
 struct form {
     const char *name, *usage;
     enum relay_verb verb;
-    bool both_ways; /* unless it says oneway, which it may then */
+    bool both_ways;       /* unless it says oneway, which it may then */
     bool may_be_one_way;
+    int least, most; /* words, without oneway */
 };
 
 static const struct form FORMS[] = {
-    {"cut", "cut A B [oneway]", RELAY_CUT, true, true},
-    {"delay", "delay A B MS [JITTER] [oneway]", RELAY_DELAY, true, true},
-    {"stall", "stall A B", RELAY_STALL, false, false},
-    {"unstall", "unstall A B", RELAY_UNSTALL, false, false},
-    {"break", "break A B", RELAY_BREAK, true, false},
-    {"heal", "heal [A B]", RELAY_HEAL, true, false},
+    {"cut", "cut A B [oneway]", RELAY_CUT, true, true, 3, 3},
+    {"delay", "delay A B MS [JITTER] [oneway]", RELAY_DELAY, true, true, 4, 5},
+    {"slow", "slow A B BYTES [oneway]", RELAY_SLOW, true, true, 4, 4},
+    {"stall", "stall A B", RELAY_STALL, false, false, 3, 3},
+    {"unstall", "unstall A B", RELAY_UNSTALL, false, false, 3, 3},
+    {"break", "break A B", RELAY_BREAK, true, false, 3, 3},
+    {"vanish", "vanish A B", RELAY_VANISH, true, false, 3, 3},
+    {"heal", "heal [A B]", RELAY_HEAL, true, false, 3, 3},
 };
 
 static const struct form *find_form(const char *name)
@@ -97,18 +108,27 @@ static const struct form *find_form(const char *name)
     return NULL;
 }
 
+/* What stands behind the two ids. */
+static bool parse_numbers(const struct words *words, struct relay_order *order, struct mailraft_error *err)
+{
+    if (order->verb == RELAY_SLOW)
+        return parse_bytes(words->list[3], &order->bytes_per_second, err);
+    if (order->verb == RELAY_DELAY)
+        return parse_ms(words->list[3], &order->delay_us, err) &&
+               (words->count < 5 || parse_ms(words->list[4], &order->jitter_us, err));
+    return true;
+}
+
 /* words: those that are left when a final "oneway" has been taken away. */
 static bool parse_form(const struct form *form, const struct words *words, struct relay_order *order,
                        struct mailraft_error *err)
 {
-    int least = form->verb == RELAY_DELAY ? 4 : 3, most = form->verb == RELAY_DELAY ? 5 : 3;
     if (form->verb == RELAY_HEAL && words->count == 1)
         return true; /* everything */
-    if (words->count < least || words->count > most)
+    if (words->count < form->least || words->count > form->most)
         return error_raise(err, &CONFIG_ERROR, "write: %s", form->usage);
     return parse_id_or_all(words->list[1], &order->from, err) && parse_id_or_all(words->list[2], &order->to, err) &&
-           (words->count < 4 || parse_ms(words->list[3], &order->delay_us, err)) &&
-           (words->count < 5 || parse_ms(words->list[4], &order->jitter_us, err));
+           parse_numbers(words, order, err);
 }
 
 static bool obey(struct relay *relay, const struct form *form, struct words words, struct mailraft_error *err)
@@ -133,7 +153,8 @@ static bool obey_words(struct relay *relay, const struct words *words, struct en
     if (strcmp(words->list[0], "wire") == 0)
         return add_wire(relay, words, at, err);
     if (form == NULL)
-        return error_raise(err, &CONFIG_ERROR, "\"%.40s\" is no order: wire, cut, delay, stall, unstall, break, heal",
+        return error_raise(err, &CONFIG_ERROR,
+                           "\"%.40s\" is no order: wire, cut, delay, slow, stall, unstall, break, vanish, heal",
                            words->list[0]);
     return obey(relay, form, *words, err);
 }

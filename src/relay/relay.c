@@ -143,6 +143,9 @@ static void change_road(struct road *road, const struct relay_order *order)
         road->delay_us = order->delay_us;
         road->jitter_us = order->jitter_us;
         break;
+    case RELAY_SLOW:
+        road->bytes_per_second = order->bytes_per_second;
+        break;
     default: /* it is about connections alone */
         break;
     }
@@ -150,8 +153,12 @@ static void change_road(struct road *road, const struct relay_order *order)
 
 static void change_connection(struct connection *connection, enum direction direction, const struct relay_order *order)
 {
+    if (connection->state == VANISHED)
+        return; /* whatever is done to it, nobody may hear of it */
     if (order->verb == RELAY_BREAK)
         connection_break(connection);
+    else if (order->verb == RELAY_VANISH)
+        connection_vanish(connection);
     else if (order->verb == RELAY_STALL)
         connection->passages[direction].stalled = true;
     else if (order->verb == RELAY_UNSTALL || order->verb == RELAY_HEAL)

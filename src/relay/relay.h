@@ -20,6 +20,8 @@ enum relay_verb {
     RELAY_DELAY, /* what goes over the road takes time */
     RELAY_STALL, /* on the connections that there are, nothing that is said is read any more; later ones are whole */
     RELAY_UNSTALL,
+    RELAY_SLOW,    /* each connection carries so many bytes a second over the road */
+    RELAY_VANISH,  /* both ends of the connections that there are seem gone without a word, for good */
     RELAY_BREAK /* the connections that there are end, with an RST to both sides */
 };
 
@@ -28,6 +30,7 @@ struct relay_order {
     raft_id from, to;            /* or RELAY_ANY */
     bool both_ways;              /* the road back, too */
     int64_t delay_us, jitter_us; /* of RELAY_DELAY */
+    int64_t bytes_per_second;    /* of RELAY_SLOW; 0: as many as there are */
 };
 
 struct relay;

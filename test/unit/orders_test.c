@@ -45,9 +45,12 @@ Test(orders, what_is_right_is_answered_ok)
     assert_answer("delay 1 2 10 5", "ok");
     assert_answer("delay 1 2 0.25 oneway", "ok");
     assert_answer("delay all all 600000 600000 oneway", "ok");
+    assert_answer("slow 1 2 0", "ok");
+    assert_answer("slow 1 2 999999999 oneway", "ok");
     assert_answer("stall 1 2", "ok");
     assert_answer("unstall 1 all", "ok");
     assert_answer("break all 2", "ok");
+    assert_answer("vanish 2 1", "ok");
     assert_answer("heal 1 2", "ok");
     assert_answer("heal", "ok");
 }
@@ -61,8 +64,8 @@ Test(orders, a_line_without_a_word_is_not_answered)
 Test(orders, what_is_wrong_is_answered_with_the_reason_and_changes_nothing)
 {
     add_wires();
-    assert_answer("frobnicate", "error \"frobnicate\" is no order: wire, cut, delay, stall, unstall, break, heal");
-    assert_answer("oneway", "error \"oneway\" is no order: wire, cut, delay, stall, unstall, break, heal");
+    assert_answer("frobnicate", "error \"frobnicate\" is no order: wire, cut, delay, slow, stall, unstall, break, vanish, heal");
+    assert_answer("oneway", "error \"oneway\" is no order: wire, cut, delay, slow, stall, unstall, break, vanish, heal");
     assert_answer("cut", "error write: cut A B [oneway]");
     assert_answer("cut 1", "error write: cut A B [oneway]");
     assert_answer("cut oneway", "error write: cut A B [oneway]");
@@ -83,6 +86,10 @@ Test(orders, what_is_wrong_is_answered_with_the_reason_and_changes_nothing)
     assert_answer("delay 1 2 .", "error \".\" is no delay: milliseconds from 0 to 600000");
     assert_answer("delay 1 2 1.2.3", "error \"1.2.3\" is no delay: milliseconds from 0 to 600000");
     assert_answer("delay 1 2 1 600001", "error \"600001\" is no delay: milliseconds from 0 to 600000");
+    assert_answer("slow 1 2", "error write: slow A B BYTES [oneway]");
+    assert_answer("slow 1 2 -1", "error \"-1\" is no number of bytes a second, 0 to 999999999");
+    assert_answer("slow 1 2 1000000000", "error \"1000000000\" is no number of bytes a second, 0 to 999999999");
+    assert_answer("vanish 1 2 oneway", "error write: vanish A B");
     assert_answer("cut 0 1", "error \"0\" is no id: a whole number from 1 to 2147483647");
     assert_answer("cut 1 2147483648", "error \"2147483648\" is no id: a whole number from 1 to 2147483647");
     assert_answer("cut 1x 2", "error \"1x\" is no id: a whole number from 1 to 2147483647");

@@ -1,6 +1,8 @@
 #include "relay/relay.h"
 
 #include <stdio.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 #include "turning.h"
@@ -191,6 +193,62 @@ Test(relay, a_break_ends_the_connections_that_there_are)
     close_pair(one);
     close_pair(other);
     close_pair(third);
+}
+
+/* Not even an acknowledgement comes any more: what is said stays in the sender's socket. */
+Test(relay, what_vanishes_is_never_heard_of_again)
+{
+    struct pair one = connect_nodes(1, 2), other = connect_nodes(2, 1);
+    int unsent;
+    cr_assert_eq(order(RELAY_VANISH, 2, 1, true), 2);
+    assert_carried(one.near, one.far, false);
+    assert_carried(one.far, one.near, false);
+    assert_carried(other.near, other.far, false);
+    assert_carried(other.far, other.near, false);
+    cr_assert_eq(ioctl(one.near, SIOCOUTQ, &unsent), 0);
+    cr_assert_eq(unsent, 1);
+    cr_assert_eq(order(RELAY_BREAK, 1, 2, true), 2);
+    cr_assert_eq(order(RELAY_HEAL, RELAY_ANY, RELAY_ANY, true), 6);
+    turn_expect_nothing(one.near, turn);
+    turn_expect_nothing(other.far, turn);
+    close_pair(connect_nodes(1, 2));
+    close_pair(one);
+    close_pair(other);
+}
+
+Test(relay, what_vanishes_before_it_has_got_there_never_does)
+{
+    cr_assert_eq(order(RELAY_CUT, 1, 2, true), 2);
+    int near = plain_connect(nodes[0].to[1]);
+    turn_expect_nothing(nodes[1].listener, turn);
+    cr_assert_eq(order(RELAY_VANISH, 1, 2, true), 2);
+    cr_assert_eq(order(RELAY_HEAL, 1, 2, true), 2);
+    turn_expect_nothing(nodes[1].listener, turn);
+    turn_expect_nothing(near, turn);
+    close(near);
+}
+
+Test(relay, a_slow_road_brings_a_portion_at_a_time)
+{
+    struct pair pair = connect_nodes(1, 2);
+    const struct relay_order slow = {.verb = RELAY_SLOW, .from = 1, .to = 2, .bytes_per_second = 20};
+    char bytes[4];
+    cr_assert_eq(relay_obey(relay, &slow), 2);
+    int64_t began_us = clock_now_us();
+    plain_write(pair.near, "1234", 4);
+    for (int i = 0; i < 4; i++) {
+        turn_until_readable(pair.far, turn);
+        cr_assert_eq(recv(pair.far, bytes, sizeof(bytes), 0), 1); /* a twentieth of a second's, and then it rests */
+    }
+    cr_assert_geq(clock_now_us(), began_us + 3 * 50000);
+    assert_carried(pair.far, pair.near, true);
+    const struct relay_order never = {.verb = RELAY_SLOW, .from = 1, .to = 2, .bytes_per_second = 1};
+    cr_assert_eq(relay_obey(relay, &never), 2);
+    plain_write(pair.near, "56", 2);
+    turn_expect(pair.far, "5", turn);
+    cr_assert_eq(order(RELAY_HEAL, 1, 2, true), 2);
+    turn_expect(pair.far, "6", turn);
+    close_pair(pair);
 }
 
 Test(relay, a_delay_ends_with_a_healing_for_what_is_said_then)
