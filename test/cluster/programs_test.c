@@ -556,3 +556,171 @@ Test(programs, cluster_shows_the_logs_and_goes_on_when_its_input_ends)
     cr_assert_eq(process_await_end(&script), 0, "%s", printed(&script, 1));
     process_fini(&script);
 }
+
+Test(programs, cluster_cuts_off_a_leader_and_heals)
+{
+    struct cluster *cluster = cluster_new(3, STEADY);
+    struct process script = {0};
+    char path[CLUSTER_PATH_MAX], command[40], expected[80];
+    cluster_path(cluster, "", path);
+    START_SCRIPT(&script, "--json", "--conf", path);
+    int leader = json_number(process_expect(&script, "{\"leader\":"), "{", "leader");
+    snprintf(command, sizeof(command), "cut %d all\n", leader);
+    process_write(&script, command);
+    snprintf(expected, sizeof(expected), "{\"command\":\"cut %d all\",\"ok\":true}", leader);
+    process_expect(&script, expected);
+    const char *line = process_expect(&script, "{\"leader\":");
+    int next = json_number(line, "{", "leader");
+    int term = json_number(line, "{", "term");
+    cr_assert_neq(next, leader);
+    process_write(&script, "heal\n");
+    process_expect(&script, "{\"command\":\"heal\",\"ok\":true}");
+    /* What the healed one says would have deposed the other by the time that it has followed it through a restart. */
+    snprintf(command, sizeof(command), "restart %d\n", leader);
+    process_write(&script, command);
+    process_expect(&script, "{\"command\":\"restart ");
+    process_write(&script, "leader\n");
+    snprintf(expected, sizeof(expected), "{\"command\":\"leader\",\"ok\":true,\"leader\":%d,\"term\":%d}", next, term);
+    process_expect(&script, expected);
+    cr_assert_eq(process_await_end(&script), 0, "%s", printed(&script, 1));
+    process_fini(&script);
+    cluster_free(cluster);
+}
+
+Test(programs, cluster_tells_in_one_line_what_is_wrong_about_a_link)
+{
+    struct process script = {0};
+    START_SCRIPT(&script, "--json");
+    process_expect(&script, "{\"leader\":");
+    process_write(&script, "cut 1\ncut 1 9\ncut x 1\ncut 1 1\ndelay 1 2 soon\nbreak 1 2 3\nheal 1\n");
+    process_expect(&script, "{\"command\":\"cut 1\",\"ok\":false,\"error\":\"write: cut A B [oneway]\"}");
+    process_expect(&script, "{\"command\":\"cut 1 9\",\"ok\":false,\"error\":\"there is no node 9\"}");
+    process_expect(&script, "{\"command\":\"cut x 1\",\"ok\":false,\"error\":\"\\\"x\\\" is no id: ");
+    process_expect(&script, "{\"command\":\"cut 1 1\",\"ok\":false,\"error\":\"no wire leads from 1 to 1\"}");
+    process_expect(&script, "{\"command\":\"delay 1 2 soon\",\"ok\":false,\"error\":\"\\\"soon\\\" is no delay: ");
+    process_expect(&script, "{\"command\":\"break 1 2 3\",\"ok\":false,\"error\":\"write: break A B\"}");
+    process_expect(&script, "{\"command\":\"heal 1\",\"ok\":false,\"error\":\"write: heal [A B]\"}");
+    process_write(&script, "delay all all 1 1\nstall 1 2\nunstall 1 2\nbreak 1 2\ncut 1 2 oneway\nheal 1 2\n");
+    process_expect(&script, "{\"command\":\"delay all all 1 1\",\"ok\":true}");
+    process_expect(&script, "{\"command\":\"stall 1 2\",\"ok\":true}");
+    process_expect(&script, "{\"command\":\"unstall 1 2\",\"ok\":true}");
+    process_expect(&script, "{\"command\":\"break 1 2\",\"ok\":true}");
+    process_expect(&script, "{\"command\":\"cut 1 2 oneway\",\"ok\":true}");
+    process_expect(&script, "{\"command\":\"heal 1 2\",\"ok\":true}");
+    cr_assert_eq(process_await_end(&script), 0, "%s", printed(&script, 1));
+    process_fini(&script);
+}
+
+/* The configs say nothing of a relay, and are not written anew. */
+Test(programs, cluster_cuts_nodes_of_any_config_and_says_why_not_where_they_are_direct)
+{
+    struct cluster *cluster = cluster_new(2, NULL);
+    struct process script = {0};
+    char path[CLUSTER_PATH_MAX];
+    cluster_path(cluster, "", path);
+    START_SCRIPT(&script, "--conf", path);
+    process_expect(&script, " role=LEADER Leader! ");
+    process_write(&script, "cut 1 2\n");
+    process_expect(&script, "cut 1 2: done");
+    process_expect(&script, "cause=\"no majority answered for ");
+    process_write(&script, "heal\n");
+    process_expect(&script, "heal: done");
+    process_expect(&script, " Leader! ");
+    process_write(&script, "quit\n");
+    cr_assert_eq(process_await_end(&script), 0, "%s", printed(&script, 1));
+    process_fini(&script);
+    START_SCRIPT(&script, "--direct", "--json", "--conf", path);
+    process_expect(&script, "{\"leader\":");
+    process_write(&script, "cut 1 2\n");
+    process_expect(&script, "{\"command\":\"cut 1 2\",\"ok\":false,\"error\":\"the nodes reach each other directly: "
+                            "start without --direct\"}");
+    cr_assert_eq(process_await_end(&script), 0, "%s", printed(&script, 1));
+    process_fini(&script);
+    cluster_free(cluster);
+}
+
+/* A relay that writes down its process id. */
+static void wrap_relay(const struct cluster *cluster, char path[CLUSTER_PATH_MAX], char pid_path[CLUSTER_PATH_MAX])
+{
+    cluster_path(cluster, "relay", path);
+    cluster_path(cluster, "relay.pid", pid_path);
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    fprintf(file, "#!/bin/sh\necho $$ >%s\nexec %s\n", pid_path, getenv("MAILRAFT_RELAY"));
+    cr_assert_eq(fclose(file), 0);
+    cr_assert_eq(chmod(path, 0755), 0);
+}
+
+static int read_pid(const char *path)
+{
+    int pid = 0;
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%d", &pid), 1);
+    fclose(file);
+    return pid;
+}
+
+Test(programs, cluster_ends_and_says_so_when_its_relay_ends_and_the_relay_ends_with_it)
+{
+    struct cluster *cluster = cluster_new(1, NULL);
+    struct process script = {0};
+    char path[CLUSTER_PATH_MAX], pid_path[CLUSTER_PATH_MAX];
+    wrap_relay(cluster, path, pid_path);
+    cr_assert_eq(setenv("MAILRAFT_RELAY", path, 1), 0);
+    START_SCRIPT(&script, "--json");
+    process_expect(&script, "{\"leader\":");
+    cr_assert_eq(kill(read_pid(pid_path), SIGKILL), 0);
+    process_expect(&script, "{\"error\":\"the relay between the nodes ended with status 137\"}");
+    cr_assert_eq(process_await_end(&script), 1);
+    process_fini(&script);
+    START_SCRIPT(&script, "--json");
+    process_expect(&script, "{\"leader\":");
+    cr_assert_eq(process_await_end(&script), 0, "%s", printed(&script, 1));
+    cr_assert_neq(kill(read_pid(pid_path), 0), 0);
+    process_fini(&script);
+    cluster_free(cluster);
+}
+
+/* ---- mailraft-relay ---- */
+
+Test(programs, a_relay_answers_each_line_and_ends_with_its_input)
+{
+    struct process relay = {0};
+    char line[3000];
+    process_start(&relay, "mailraft-relay", (const char *[]){getenv("MAILRAFT_RELAY"), NULL}, NULL);
+    process_write(&relay, "wire 1 2 127.0.0.1:1\nwire 2 1 127.0.0.1:1\n\ncut 1 2\ncut 1 3\nhe");
+    process_expect(&relay, "ok 127.0.0.1:");
+    process_expect(&relay, "ok 127.0.0.1:");
+    cr_assert_str_eq(process_expect(&relay, ""), "ok");
+    cr_assert_str_eq(process_expect(&relay, ""), "error no wire leads from 1 to 3");
+    process_write(&relay, "al\n");
+    cr_assert_str_eq(process_expect(&relay, ""), "ok");
+    memset(line, 'x', sizeof(line) - 2);
+    memcpy(line + sizeof(line) - 2, "\n", 2);
+    process_write(&relay, line);
+    cr_assert_str_eq(process_expect(&relay, ""), "error the line is too long");
+    process_write(&relay, "heal"); /* cut off, and answered all the same */
+    cr_assert_eq(process_await_end(&relay), 0);
+    cr_assert_str_eq(process_expect(&relay, ""), "ok");
+    cr_assert_str_eq(printed(&relay, 1), "");
+    process_fini(&relay);
+}
+
+Test(programs, a_relay_tells_what_it_takes)
+{
+    struct process relay = {0};
+    const char *program = getenv("MAILRAFT_RELAY");
+    process_start(&relay, "mailraft-relay", (const char *[]){program, "--help", NULL}, NULL);
+    cr_assert_eq(process_await_end(&relay), 0);
+    cr_assert_eq(strncmp(printed(&relay, 0), "usage: mailraft-relay\n", 22), 0);
+    process_fini(&relay);
+    process_start(&relay, "mailraft-relay", (const char *[]){program, "--version", NULL}, NULL);
+    cr_assert_eq(process_await_end(&relay), 0);
+    cr_assert_str_eq(printed(&relay, 0), "mailraft-relay " MAILRAFT_VERSION "\n");
+    process_fini(&relay);
+    process_start(&relay, "mailraft-relay", (const char *[]){program, "7101", NULL}, NULL);
+    cr_assert_eq(process_await_end(&relay), 2);
+    cr_assert_str_eq(printed(&relay, 1), "mailraft-relay: it takes no arguments; see mailraft-relay --help\n");
+    process_fini(&relay);
+}
