@@ -214,8 +214,8 @@ static void deliver(struct connection *connection, enum direction direction, int
 static bool wants_reading(const struct connection *connection, enum direction direction)
 {
     const struct passage *passage = &connection->passages[direction];
-    return !connection->roads[direction].cut && !passage->stalled && passage->rest_until_us == 0 && passage->flow.end == FLOW_OPEN &&
-           !flow_is_full(&passage->flow) && connection->sides[direction].fd >= 0 &&
+    return !connection->roads[direction].cut && !passage->stalled && passage->rest_until_us == 0 &&
+           passage->flow.end == FLOW_OPEN && !flow_is_full(&passage->flow) && connection->sides[direction].fd >= 0 &&
            connection->sides[opposite(direction)].fd >= 0;
 }
 

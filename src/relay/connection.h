@@ -44,9 +44,9 @@ struct connection {
     struct watch sides[2];         /* by direction: what it reads from. The near one, then the far one */
     struct passage {
         struct flow flow;
-        bool stalled; /* nothing is read */
-        bool blocked; /* whom it leads to has no room */
-        bool over;    /* its FIN has been passed on */
+        bool stalled;          /* nothing is read */
+        bool blocked;          /* whom it leads to has no room */
+        bool over;             /* its FIN has been passed on */
         int64_t rest_until_us; /* nothing is read before, as the road is slow; 0: it does not rest */
     } passages[2];
 };
@@ -61,6 +61,6 @@ void connection_tend(struct connection *connection);
 int64_t connection_next_us(const struct connection *connection); /* when that is; CLOCK_NEVER: not before a wake */
 
 void connection_vanish(struct connection *connection); /* it is VANISHED then */
-void connection_break(struct connection *connection); /* both ends get an RST, at once */
+void connection_break(struct connection *connection);  /* both ends get an RST, at once */
 
 #endif

@@ -84,7 +84,7 @@ static bool add_wire(struct relay *relay, const struct words *words, struct endp
 struct form {
     const char *name, *usage;
     enum relay_verb verb;
-    bool both_ways;       /* unless it says oneway, which it may then */
+    bool both_ways; /* unless it says oneway, which it may then */
     bool may_be_one_way;
     int least, most; /* words, without oneway */
 };

@@ -20,9 +20,9 @@ enum relay_verb {
     RELAY_DELAY, /* what goes over the road takes time */
     RELAY_STALL, /* on the connections that there are, nothing that is said is read any more; later ones are whole */
     RELAY_UNSTALL,
-    RELAY_SLOW,    /* each connection carries so many bytes a second over the road */
-    RELAY_VANISH,  /* both ends of the connections that there are seem gone without a word, for good */
-    RELAY_BREAK /* the connections that there are end, with an RST to both sides */
+    RELAY_SLOW,   /* each connection carries so many bytes a second over the road */
+    RELAY_VANISH, /* both ends of the connections that there are seem gone without a word, for good */
+    RELAY_BREAK   /* the connections that there are end, with an RST to both sides */
 };
 
 struct relay_order {

@@ -64,8 +64,10 @@ Test(orders, a_line_without_a_word_is_not_answered)
 Test(orders, what_is_wrong_is_answered_with_the_reason_and_changes_nothing)
 {
     add_wires();
-    assert_answer("frobnicate", "error \"frobnicate\" is no order: wire, cut, delay, slow, stall, unstall, break, vanish, heal");
-    assert_answer("oneway", "error \"oneway\" is no order: wire, cut, delay, slow, stall, unstall, break, vanish, heal");
+    assert_answer("frobnicate",
+                  "error \"frobnicate\" is no order: wire, cut, delay, slow, stall, unstall, break, vanish, heal");
+    assert_answer("oneway",
+                  "error \"oneway\" is no order: wire, cut, delay, slow, stall, unstall, break, vanish, heal");
     assert_answer("cut", "error write: cut A B [oneway]");
     assert_answer("cut 1", "error write: cut A B [oneway]");
     assert_answer("cut oneway", "error write: cut A B [oneway]");
