@@ -21,7 +21,8 @@ struct group {
 };
 
 struct history {
-    struct group groups[HISTORY_GROUPS];
+    int group_count;
+    struct group *groups;
 };
 
 /* What is checked: the calls of one group that were, or may have been, carried out. */
@@ -32,23 +33,27 @@ struct checked {
     size_t count;
 };
 
-struct history *history_new(void)
+struct history *history_new(int groups)
 {
     struct history *history = calloc(1, sizeof *history);
 
     assert(history != NULL);
+    history->group_count = groups;
+    history->groups = calloc((size_t)groups, sizeof *history->groups);
+    assert(history->groups != NULL);
     return history;
 }
 
 void history_free(struct history *history)
 {
-    for (int i = 0; i < HISTORY_GROUPS; i++) {
+    for (int i = 0; i < history->group_count; i++) {
         struct group *group = &history->groups[i];
 
         for (size_t j = 0; j < group->count; j++)
             free(group->list[j]);
         free(group->list);
     }
+    free(history->groups);
     free(history);
 }
 
@@ -76,7 +81,7 @@ size_t history_count(const struct history *history)
 {
     size_t count = 0;
 
-    for (int i = 0; i < HISTORY_GROUPS; i++)
+    for (int i = 0; i < history->group_count; i++)
         count += history->groups[i].count;
     return count;
 }
@@ -195,6 +200,7 @@ static void checked_add(struct checked *checked, const struct group *group, stru
         .called_us = record->call.called_us,
         .returned_us = record->call.returned_us,
         .after = place_before(record),
+        .reads = only_reads(&record->call) && record->call.watched == 0,
         .seen = is_known(record) || may_have_been_seen(group, &record->call),
         .alike = alike(&record->call),
     };
@@ -270,7 +276,20 @@ bool history_check(struct history *history, int64_t calm_us)
 {
     bool good = true;
 
-    for (int i = 0; i < HISTORY_GROUPS; i++)
+    for (int i = 0; i < history->group_count; i++)
         good = group_check(&history->groups[i], i, calm_us) && good;
     return good;
+}
+
+void history_write(const struct history *history, FILE *out)
+{
+    char text[STORE_CALL_TEXT_MAX];
+
+    for (int i = 0; i < history->group_count; i++)
+        for (size_t j = 0; j < history->groups[i].count; j++) {
+            const struct record *record = history->groups[i].list[j];
+
+            fprintf(out, "%d: %s%s\n", i, store_call_describe(&record->call, text, sizeof text),
+                    record->refused ? ", refused" : "");
+        }
 }

@@ -7,10 +7,9 @@
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
 
-#include "sim/sim.h"
-#include "sim/store_model.h"
+#include <stdio.h>
 
-#define HISTORY_GROUPS (SIM_KEYS_MAX / STORE_KEYS)
+#include "sim/store_model.h"
 
 struct history;
 
@@ -24,7 +23,7 @@ struct record {
     size_t place;  /* among those that are checked */
 };
 
-struct history *history_new(void);
+struct history *history_new(int groups); /* that there may be: 0 to groups - 1 */
 void history_free(struct history *history);
 
 /* A client calls. before: its last call of the same group over the same connection; NULL: none. */
@@ -42,5 +41,7 @@ bool history_is_busy(const struct history *history, int group);
 
 /* Whether all of it can be so. calm_us: since when nothing has gone wrong any more. False: tells what not, to stderr. */
 bool history_check(struct history *history, int64_t calm_us);
+
+void history_write(const struct history *history, FILE *out); /* a line a call */
 
 #endif

@@ -21,6 +21,7 @@ struct step {
     size_t operation;
     unsigned way;
     size_t run; /* unknown ones in a row before it */
+    bool sure;  /* if there is no story in which it is next, there is none at all */
 };
 
 struct search {
@@ -217,7 +218,7 @@ static bool go(struct search *search, size_t operation, unsigned way)
         put_back(search, operation);
         return false;
     }
-    search->steps[search->step_count] = (struct step){operation, way, run};
+    search->steps[search->step_count] = (struct step){.operation = operation, .way = way, .run = run};
     memcpy(search->states + search->step_count * size, search->state, size);
     search->step_count++;
     memcpy(search->state, search->next_state, size);
@@ -273,8 +274,47 @@ static bool go_unknown(struct search *search, size_t from)
     return false;
 }
 
+/* Whether an operation can happen now, and whichever way it does leaves everything as it is. */
+static bool changes_nothing(struct search *search, size_t operation)
+{
+    bool possible = false;
+
+    for (unsigned way = 0; way < search->model->ways; way++) {
+        memcpy(search->next_state, search->state, search->model->state_size);
+        if (!search->model->step(search->model->context, search->next_state, operation, way))
+            continue;
+        if (memcmp(search->next_state, search->state, search->model->state_size) != 0)
+            return false;
+        possible = true;
+    }
+    return possible;
+}
+
+/* A known one that only reads, and may be next: in any story it can be moved to here. NONE: there is none such. */
+static size_t find_sure(struct search *search)
+{
+    size_t at = search->moments[0].next;
+
+    for (; !search->moments[at].is_return; at = search->moments[at].next) {
+        size_t operation = search->moments[at].operation;
+
+        if (search->operations[operation].reads && is_its_turn(search, operation) && changes_nothing(search, operation))
+            return operation;
+    }
+    return LINEARIZABLE_NONE;
+}
+
 static bool go_on(struct search *search)
 {
+    size_t sure = find_sure(search);
+
+    if (sure != LINEARIZABLE_NONE) {
+        bool gone = go_any_way(search, sure, 0);
+
+        if (gone)
+            search->steps[search->step_count - 1].sure = true;
+        return gone;
+    }
     return go_known(search, search->moments[0].next) || go_unknown(search, 0);
 }
 
@@ -295,6 +335,8 @@ static bool go_elsewhere(struct search *search)
     put_back(search, step.operation);
     search->run = step.run;
     memcpy(search->state, search->states + search->step_count * search->model->state_size, search->model->state_size);
+    if (step.sure)
+        return false;
     if (go_any_way(search, step.operation, step.way + 1))
         return true;
     if (is_known(search, step.operation))

@@ -4,7 +4,9 @@
  *
  * An operation that nobody knows the end of may happen at any moment after its call, or never. Many of those are what
  * makes the search long: so the stories in which few of them happen right before something that is known to have
- * happened are looked through first, and of those that do the same, the earliest happens first.
+ * happened are looked through first, and of those that do the same, the earliest happens first. Whoever only
+ * reads does so as soon as it can: that is never wrong, and spares looking at all orders of those who read at the same
+ * time.
  *
  * Memory comes from calloc: the checker is nobody's life. */
 #ifndef SIM_LINEARIZABLE_H
@@ -19,6 +21,7 @@
 
 struct linearizable_operation {
     int64_t called_us, returned_us;
+    bool reads;   /* it changes nothing, but for what a way of it may bring about by itself */
     size_t after; /* the operation behind which it happens, whatever the times say; its end is known. Or NONE */
     /* Of one whose end is unknown. */
     bool seen;      /* something may have shown that it happened: such are tried before the others */

@@ -43,7 +43,7 @@ struct user {
     struct mailraft_buffer output, input;
     struct awaited awaited[AWAITED_MAX]; /* oldest first */
     int awaited_count;
-    struct record *last[HISTORY_GROUPS]; /* over this cable */
+    struct record *last[USERS_GROUPS]; /* over this cable */
 };
 
 struct users {
@@ -58,7 +58,7 @@ struct users {
     struct slots {
         unsigned last;
         uint64_t lost; /* bits: a transaction that nobody knows the end of has it for good */
-    } slots[HISTORY_GROUPS];
+    } slots[USERS_GROUPS];
     struct users_unanswered unanswered;
     uint64_t served;
     struct user list[USERS_MAX];
@@ -158,7 +158,7 @@ static int draw_group(struct users *users)
 {
     int *group = &users->groups[sim_draw(users->sim, 0, GROUPS_OPEN)];
 
-    if (history_is_full(users->history, *group) && users->group_count < HISTORY_GROUPS)
+    if (history_is_full(users->history, *group) && users->group_count < USERS_GROUPS)
         *group = users->group_count++;
     return *group;
 }
@@ -598,7 +598,7 @@ struct users *users_new(struct sim *sim, int count, int nodes, int64_t patience_
 
     assert(users != NULL && count <= USERS_MAX);
     *users = (struct users){.sim = sim, .count = count, .nodes = nodes, .patience_us = patience_us};
-    users->history = history_new();
+    users->history = history_new(USERS_GROUPS);
     users->group_count = GROUPS_OPEN;
     for (int i = 0; i < GROUPS_OPEN; i++)
         users->groups[i] = i;

@@ -4,8 +4,10 @@
 #define SIM_USERS_H
 
 #include "sim/history.h"
+#include "sim/sim.h"
 
-#define USERS_MAX 16
+#define USERS_MAX    16
+#define USERS_GROUPS (SIM_KEYS_MAX / STORE_KEYS) /* of keys that they turn to */
 
 struct users;
 

@@ -1,16 +1,18 @@
 #include "sim/history.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 
-#define CALM 100000000
+#define CALM   100000000
+#define GROUPS 2
 
 static struct history *history;
 
 static void begin(void)
 {
-    history = history_new();
+    history = history_new(GROUPS);
 }
 
 static void end(void)
@@ -154,4 +156,18 @@ Test(history, a_group_is_busy_while_much_of_it_has_no_answer_yet)
     cr_assert_not(history_is_full(history, 0));
     history_end(history, records[0]);
     cr_assert_not(history_is_busy(history, 0));
+}
+
+Test(history, it_is_written_a_line_a_call)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    told(add(0, STORE_INCR, "", 10), STORE_NUMBER, 1, 20);
+    add(1, STORE_SET, "<1>", 30)->refused = true;
+    history_write(history, out);
+    fclose(out);
+    cr_assert_str_eq(text, "0: 10 to 20 plain of 0 INCR 0 -> 1\n1: 30 to ? plain of 0 SET 0 <1> -> unknown, refused\n");
+    free(text);
 }

@@ -40,7 +40,8 @@ static size_t happen(enum deed deed, int value, int64_t called_us, int64_t retur
     cr_assert_lt(operation, (size_t)HAPPENINGS_MAX);
     history.happenings[operation] = (struct happening){deed, value};
     history.operations[operation] = (struct linearizable_operation){
-        .called_us = called_us, .returned_us = returned_us, .after = LINEARIZABLE_NONE, .seen = true};
+        .called_us = called_us, .returned_us = returned_us, .reads = deed == READ,
+        .after = LINEARIZABLE_NONE, .seen = true};
     return operation;
 }
 
@@ -292,6 +293,17 @@ Test(linearizable, where_there_are_too_many_stories_it_says_so)
         happen(WRITE, i, 0, 1000);
     happen(READ, 77, 0, 1000);
     cr_assert_eq(check_with(1000, NULL), LINEARIZABLE_UNDECIDED);
+}
+
+Test(linearizable, many_who_read_at_the_same_time_do_not_make_it_long)
+{
+    for (int i = 0; i < 60; i++)
+        happen(READ, i % 3, 0, 1000);
+    happen(WRITE, 1, 0, 1000);
+    happen(WRITE, 2, 0, 1000);
+    cr_assert_eq(check_with(1000, NULL), LINEARIZABLE);
+    happen(READ, 3, 0, 1000);
+    cr_assert_eq(check_with(1000, NULL), NOT_LINEARIZABLE);
 }
 
 /* ---- Against all orders ---- */
