@@ -53,18 +53,22 @@ tests_of  = $(wildcard $(patsubst %,test/unit/%_test.c,$(notdir $(basename $(wil
 UNIT_SIM_TESTS := $(call tests_of,src/raft src/storage test/sim) test/unit/crash_test.c
 UNIT_TESTS     := $(filter-out $(UNIT_SIM_TESTS),$(wildcard test/unit/*_test.c))
 SCENARIOS      := $(wildcard test/scenarios/*.c)
+# Parts of others' tests that chaos takes over are compiled with its own check_fail behind check.h's plain macros.
+CHAOS_O  := $(patsubst %.c,$(B)/chaos_parts/%.o,$(wildcard test/chaos/*.c) \
+              $(addprefix test/,cluster/cluster.c cluster/process.c sim/history.c sim/store_model.c sim/linearizable.c))
 CLUSTER_TESTS  := $(filter-out test/cluster/preload.c test/cluster/counterd.c,$(wildcard test/cluster/*.c))
 # Criterion does not run under the thread sanitizer; there, test/check.h gives the same macros a runner of our own.
 CHECK_O  := $(if $(findstring thread,$(SANITIZE)),$(B)/test/check.o)
 CHECK_L  := $(if $(findstring thread,$(SANITIZE)),,-lcriterion)
 
 PROGRAMS := $(B)/mailraftd $(B)/mailraft-relay
-TESTS    := $(B)/unit $(B)/unit_sim $(B)/scenarios $(B)/cluster $(B)/counterd
+TESTS    := $(B)/unit $(B)/unit_sim $(B)/scenarios $(B)/cluster $(B)/counterd $(B)/chaos
 
 # Debian's names of what building and running need, and what tests need beside it.
 RUN_PACKAGES  := $(if $(filter gcc clang,$(COMPILER)),$(COMPILER)) libc6-dev libjson-c-dev libprotobuf-c-dev \
                  protobuf-c-compiler libxxhash-dev libsodium-dev libjudy-dev util-linux
-TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools python3-redis nodejs npm
+TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools python3-redis nodejs npm \
+                  iproute2 iptables
 FUZZ_PACKAGES := $(RUN_PACKAGES) clang libclang-rt-14-dev
 BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev redis-tools etcd-server nghttp2-client
 
@@ -73,6 +77,9 @@ BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev redis
 SEEDS      ?= 1000
 FIRST_SEED ?= 0
 TEST_SEEDS ?= 300
+# make chaos SECONDS=n SEED=s
+CHAOS_SECONDS      := $(or $(SECONDS),180)
+TEST_CHAOS_SECONDS ?= 15
 
 # The packages must be there before anything else is looked at, so what follows them is another make. It builds with
 # all cores, unless the first one was told how many.
@@ -80,7 +87,8 @@ MAKE_ALL := $(MAKE) --no-print-directory
 JOBS      = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs tests run test test-unit test-sim test-cluster sim fuzz fuzz-corpus fuzz-seeds bench clean install help
+.PHONY: all programs tests run test test-unit test-sim test-cluster test-chaos sim chaos fuzz fuzz-corpus fuzz-seeds bench \
+        clean install help
 
 all: programs
 
@@ -103,6 +111,7 @@ test:
 	@$(MAKE_ALL) test-unit
 	@$(MAKE_ALL) test-sim
 	@$(MAKE_ALL) test-cluster
+	@$(MAKE_ALL) test-chaos
 
 test-unit: $(B)/unit $(B)/unit_sim
 	@test/run "unit tests" $(B)/unit.log $(B)/unit
@@ -116,6 +125,17 @@ test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
 	@test/cluster/clients/install .build/clients
 	@MAILRAFTD=$(B)/mailraftd MAILRAFT_RELAY=$(B)/mailraft-relay COUNTERD=$(B)/counterd PRELOAD=$(B)/preload.so \
 	    CLIENTS=.build/clients test/run "tests with processes" $(B)/cluster.log $(B)/cluster
+
+# So many seconds of faults; what comes before and after takes some more.
+test-chaos: $(B)/chaos $(B)/mailraftd $(B)/preload.so
+	@MAILRAFTD=$(B)/mailraftd PRELOAD=$(B)/preload.so \
+	    test/run "chaos" $(B)/chaos.log $(B)/chaos --seconds $(TEST_CHAOS_SECONDS) --keep $(B)/chaos-kept
+
+chaos:
+	@bin/install-packages $(TEST_PACKAGES)
+	@$(MAKE_ALL) $(JOBS) $(B)/chaos $(B)/mailraftd $(B)/preload.so
+	@MAILRAFTD=$(B)/mailraftd PRELOAD=$(B)/preload.so \
+	    $(B)/chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) --keep $(B)/chaos-kept
 
 sim: $(B)/sim
 	@$(B)/sim $(if $(SEED),--seed $(SEED) $(addprefix --without ,$(WITHOUT)) $(addprefix --until ,$(UNTIL)),\
@@ -145,6 +165,13 @@ $(B)/sim: $(call objects,test/sim/main.c test/counter.c) $(CORE_O) $(SIM_O)
 
 $(B)/cluster: $(call objects,$(CLUSTER_TESTS)) $(REAL_O) $(CHECK_O)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_L) -lhiredis
+
+$(B)/chaos: $(CHAOS_O)
+	$(CC) $(LDFLAGS) -o $@ $^ -lxxhash -lhiredis
+
+$(B)/chaos_parts/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DCHECK_PLAIN_RUNNER=1 $(CFLAGS) -Itest -MMD -MP -c -o $@ $<
 
 # mailraftd with a counter to serve, for the tests alone.
 $(B)/counterd: $(call objects,src/mailraftd.c test/cluster/counterd.c test/counter.c) \
@@ -272,10 +299,12 @@ help:
 	@echo 'make                      bin/mailraftd, and bin/mailraft-relay, which bin/cluster puts between its nodes'
 	@echo 'make run                  installs what is missing, builds, and starts three nodes here'
 	@echo 'make test                 installs what is missing, builds, and runs every test; a part of them alone:'
-	@echo '                          make test-unit, make test-sim (TEST_SEEDS=$(TEST_SEEDS)), make test-cluster'
+	@echo '                          make test-unit, make test-sim (TEST_SEEDS=$(TEST_SEEDS)), make test-cluster,'
+	@echo '                          make test-chaos (TEST_CHAOS_SECONDS=$(TEST_CHAOS_SECONDS))'
 	@echo 'make sim SEEDS=n          simulates n clusters (FIRST_SEED=0 unless given)'
 	@echo 'make sim SEED=s           simulates one, and prints its trace; WITHOUT=kill,loss,7-20: without those kinds'
 	@echo '                          of faults and those numbers, UNTIL=us: without any from then on'
+	@echo 'make chaos SECONDS=n      real nodes under everything that may happen to machines; SEED=s, or the one it draws'
 	@echo 'make fuzz SECONDS=n       bytes that clang'"'"'s fuzzer thinks of, for n seconds ($(FUZZ_SECONDS)) each target, two at a time;'
 	@echo '                          TARGET=x for one of: $(FUZZ_TARGETS)'
 	@echo 'make fuzz-corpus          the same for 3 seconds each; make fuzz-seeds writes what they begin with anew'

@@ -61,7 +61,7 @@ static void write_member(FILE *file, const struct node *node, int port, const ch
 {
     fprintf(file, "%s{\"id\":%d,\"peer\":\"%s:%d\"", before, node->id, node->host, port);
     if (node->client_port != 0)
-        fprintf(file, ",\"client\":\"127.0.0.1:%d\"", node->client_port);
+        fprintf(file, ",\"client\":\"%s:%d\"", node->host, node->client_port);
     fputc('}', file);
 }
 
@@ -259,9 +259,8 @@ static bool is_up(const struct node *node)
     return node->process.pid != 0 && !node->paused;
 }
 
-static bool settled(struct cluster *cluster, void *context)
+bool cluster_is_settled(struct cluster *cluster)
 {
-    (void)context;
     if (cluster->leader == 0 || !is_up(cluster_node(cluster, cluster->leader)))
         return false;
     for (int i = 0; i < cluster->count; i++) {
@@ -270,6 +269,12 @@ static bool settled(struct cluster *cluster, void *context)
             return false;
     }
     return true;
+}
+
+static bool settled(struct cluster *cluster, void *context)
+{
+    (void)context;
+    return cluster_is_settled(cluster);
 }
 
 int cluster_settle(struct cluster *cluster)

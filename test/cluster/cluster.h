@@ -8,7 +8,7 @@
 #include "cluster/process.h"
 
 #define CLUSTER_NODES_MAX 7
-#define CLUSTER_TERMS_MAX 4096
+#define CLUSTER_TERMS_MAX 65536
 #define CLUSTER_PATH_MAX 256
 
 /* Settings for tests in which nothing but what the test does may change the leader, however busy the machine is. */
@@ -18,7 +18,7 @@ struct node {
     struct process process;
     char name[16];
     int id;
-    const char *host; /* 127.0.0.1; as the configs have it */
+    const char *host; /* 127.0.0.1; as the configs have it, for its peers and for its clients */
     int port, port_holder;
     int client_port, client_port_holder; /* where it serves clients (serving.h); 0: nowhere */
     bool paused;
@@ -64,6 +64,7 @@ int cluster_await_end(struct cluster *cluster, int id); /* its exit status, or 1
 /* Waits until the newest leader is up and every node that is up follows it, and returns its id. Up: it runs, and is not
  * paused. */
 int cluster_settle(struct cluster *cluster);
+bool cluster_is_settled(struct cluster *cluster); /* whether that is so, as far as lines have been read */
 /* Waits for a leader of a later term than this one, and returns its id. */
 int cluster_later_leader(struct cluster *cluster, uint64_t term);
 

@@ -1,8 +1,9 @@
-/* preload - a disk that hangs or fails, a name server that hangs, or a kernel that does little at once, for a
+/* preload - a disk that hangs, fails or is slow, a name server that hangs, or a kernel that does little at once, for a
  * process that has this library preloaded.
  *
  * From the moment on that the file PRELOAD_ARMED exists, PRELOAD_TROUBLE says what happens: "hang": a sync never
- * returns; "fail": a sync fails with EIO; "fail_once": the same, but the file is gone then, so that the next one does
+ * returns; "stall": it does not before the file is gone; "slow": it takes PRELOAD_SLOW_MS longer, as long as the file is
+ * there; "fail": a sync fails with EIO; "fail_once": the same, but the file is gone then, so that the next one does
  * not; "full": a write fails with ENOSPC; "hang_names": a lookup of a name does not return before the file is gone;
  * "short": calls that carry bytes carry less than they could, and those that may wait are interrupted, again and again.
  * Then PRELOAD_ARMED.hit exists too. */
@@ -53,10 +54,26 @@ static void hang(void)
         syscall(SYS_pause); /* not a call that a sanitizer's runtime would take a signal in */
 }
 
+static void rest(long ms)
+{
+    const struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    syscall(SYS_nanosleep, &span, NULL);
+}
+
+static long slow_ms(void)
+{
+    const char *text = getenv("PRELOAD_SLOW_MS");
+    return text != NULL ? strtol(text, NULL, 10) : 0;
+}
+
 static int sync_with(long call, int fd)
 {
     if (hit("hang"))
         hang();
+    while (hit("stall"))
+        rest(5);
+    if (hit("slow"))
+        rest(slow_ms());
     if (hit("fail") || (hit("fail_once") && unlink(getenv("PRELOAD_ARMED")) == 0)) {
         errno = EIO;
         return -1;
@@ -198,10 +215,9 @@ int epoll_wait(int fd, struct epoll_event *events, int count, int timeout_ms)
 int getaddrinfo(const char *restrict host, const char *restrict port, const struct addrinfo *restrict hints,
                 struct addrinfo **restrict found)
 {
-    const struct timespec moment = {.tv_nsec = 10000000};
     int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     while ((hints->ai_flags & AI_NUMERICHOST) == 0 && hit("hang_names"))
-        syscall(SYS_nanosleep, &moment, NULL);
+        rest(10);
     *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo"); /* as POSIX has it, since ISO C knows no such conversion */
     return real(host, port, hints, found);
 }
