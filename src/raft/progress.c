@@ -1,5 +1,7 @@
 #include "raft/progress.h"
 
+#include <assert.h>
+
 void progress_begin(struct progress *progress, raft_index last_index, int64_t now_us)
 {
     *progress = (struct progress){.next_index = last_index + 1, .probing = true, .moved_us = now_us};
@@ -59,4 +61,18 @@ void progress_probe(struct progress *progress, raft_index next_index, int64_t no
     progress->first = progress->count = 0;
     progress->in_flight_bytes = 0;
     progress->read_number = 0;
+}
+
+void progress_check(const struct progress *progress, raft_index last_index)
+{
+    assert(progress->match_index < progress->next_index);
+    assert(progress->next_index <= last_index + 1);
+    assert(progress->count <= (progress->probing ? 1 : PROGRESS_MESSAGES_MAX));
+    if (progress->count == 0) {
+        assert(progress->in_flight_bytes == 0);
+        return;
+    }
+    unsigned newest = (progress->first + progress->count - 1) % PROGRESS_MESSAGES_MAX;
+    assert(progress->in_flight[progress->first].last >= progress->match_index);
+    assert(progress->in_flight[newest].last + 1 == progress->next_index);
 }

@@ -44,4 +44,7 @@ bool progress_acknowledged(struct progress *progress, raft_index match_index, in
  * */
 void progress_probe(struct progress *progress, raft_index next_index, int64_t now_us);
 
+/* Asserts what must hold, of a log that ends with last_index. */
+void progress_check(const struct progress *progress, raft_index last_index);
+
 #endif

@@ -676,6 +676,9 @@ void server_check(const struct server *server)
         assert(server->voted_for == server->config.id);
         assert(server->leader_id == server->config.id);
         assert(membership_is_quorum(server, server->granted));
+        for (int i = 0; i < members->count; i++)
+            if (i != server->self)
+                progress_check(&server->peers[i].progress, raft_log_last_index(&server->raft_log));
     } else {
         assert(server->leader_id != server->config.id);
     }
@@ -688,4 +691,7 @@ void server_check(const struct server *server)
     assert(server->commit_index <= raft_log_last_index(&server->raft_log));
     assert(server->handed_index <= server->commit_index && server->applied_index <= server->handed_index);
     assert(server->configuration.index <= raft_log_last_index(&server->raft_log));
+    assert(server->pending_count <= server->pending_room);
+    if (server->pending_count > 0) /* whoever waits for an entry that was handed over, waits there */
+        assert(server->pending[server->pending_first].index > server->handed_index);
 }

@@ -2,6 +2,8 @@
 
 #include "check.h"
 
+#include <signal.h>
+
 static struct progress progress;
 
 /* A leader whose last entry is 10. */
@@ -180,4 +182,40 @@ Test(progress, to_probe_counts_what_is_on_its_way_as_lost)
     cr_assert(progress_has_room(&progress));
     progress_sent(&progress, 13, 30, 2100);
     cr_assert_not(progress_has_room(&progress));
+}
+
+/* ---- What must hold ---- */
+
+Test(progress, holds_through_sending_acknowledgements_and_losses)
+{
+    progress_check(&progress, 10);
+    progress_sent(&progress, 10, 0, 0); /* a probe without entries */
+    progress_check(&progress, 12);
+    progress_acknowledged(&progress, 10, 0);
+    progress_check(&progress, 12);
+    progress_sent(&progress, 11, 100, 0);
+    progress_sent(&progress, 12, 100, 0);
+    progress_check(&progress, 12);
+    progress_acknowledged(&progress, 11, 0);
+    progress_check(&progress, 12);
+    progress_probe(&progress, 5, 0);
+    progress_check(&progress, 12);
+}
+
+Test(progress, beyond_the_end_of_the_log_is_nothing_to_send, .signal = SIGABRT)
+{
+    progress_check(&progress, 9);
+}
+
+Test(progress, two_probes_are_never_on_their_way, .signal = SIGABRT)
+{
+    progress_sent(&progress, 10, 0, 0);
+    progress_sent(&progress, 10, 0, 0);
+    progress_check(&progress, 10);
+}
+
+Test(progress, what_matches_is_not_sent_again, .signal = SIGABRT)
+{
+    progress.match_index = 11;
+    progress_check(&progress, 12);
 }
