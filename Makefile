@@ -72,6 +72,10 @@ TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools pyt
 FUZZ_PACKAGES := $(RUN_PACKAGES) clang libclang-rt-14-dev
 BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev redis-tools etcd-server nghttp2-client
 
+# All that testing in every way needs (.ci/run).
+packages:
+	@bin/install-packages $(sort $(TEST_PACKAGES) $(FUZZ_PACKAGES) cppcheck)
+
 # make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace, without the
 # faults that WITHOUT names (test/sim/plan.h), or with none from UNTIL on, in simulated microseconds.
 SEEDS      ?= 1000
@@ -87,8 +91,8 @@ MAKE_ALL := $(MAKE) --no-print-directory
 JOBS      = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs tests run test test-unit test-sim test-cluster test-chaos sim chaos fuzz fuzz-corpus fuzz-seeds bench \
-        clean install help
+.PHONY: all programs tests run test test-unit test-sim test-cluster test-chaos sim chaos fuzz fuzz-programs fuzz-corpus \
+        fuzz-seeds lint packages bench clean install help
 
 all: programs
 
@@ -202,9 +206,11 @@ FUZZ_LIBRARY  := $(filter-out $(addprefix src/,base/clock.c base/random.c base/d
                  src/raft/configuration.c $(filter-out %_fuzz.c %/seeds.c,$(wildcard test/fuzz/*.c)) test/transcript.c
 FUZZ_LIBRARY_O := $(patsubst %.c,$(F)/%.o,$(FUZZ_LIBRARY)) $(F)/generated/raft_message.pb-c.o
 
+fuzz-programs: $(addprefix $(F)/,$(FUZZ_TARGETS))
+
 fuzz:
 	@bin/install-packages $(FUZZ_PACKAGES)
-	@$(MAKE_ALL) $(JOBS) $(addprefix $(F)/,$(FUZZ_TARGETS))
+	@$(MAKE_ALL) $(JOBS) fuzz-programs
 	@test/fuzz/run $(F) test/fuzz/corpus $(FUZZ_SECONDS) $(or $(TARGET),$(FUZZ_TARGETS))
 
 # For CI: what was checked in, and a little more.
@@ -241,6 +247,16 @@ $(F)/flags: FORCE
 $(F)/%.o: %.c $(F)/flags | $(F)/generated/raft_message.pb-c.c
 	@mkdir -p $(@D)
 	clang $(FUZZ_FLAGS) $(WARNINGS) -MMD -MP -c -o $@ $<
+
+# What a compiler does not warn of. The generated code and what it includes are not looked into, and memory that is filled
+# where the caller does not see it is not believed to be empty.
+lint: $(B)/generated/raft_message.pb-c.c
+	@bin/install-packages cppcheck
+	cppcheck -q -j $(shell nproc) --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
+	    --suppress=ctuuninitvar $(CPPFLAGS) -Itest -D_GNU_SOURCE \
+	    $(addprefix --include=,$(firstword $(wildcard /usr/include/*/sys/queue.h /usr/include/sys/queue.h))) \
+	    $(addprefix -DPROTOBUF_C_,VERSION_NUMBER=1004001 MIN_COMPILER_VERSION=1000000 _BEGIN_DECLS= _END_DECLS=) \
+	    src test/fuzz test/sim
 
 # Beside other tables, which nothing else needs.
 TABLES_O := $(call objects,$(wildcard test/bench/tables/*.c))
@@ -308,6 +324,7 @@ help:
 	@echo 'make fuzz SECONDS=n       bytes that clang'"'"'s fuzzer thinks of, for n seconds ($(FUZZ_SECONDS)) each target, two at a time;'
 	@echo '                          TARGET=x for one of: $(FUZZ_TARGETS)'
 	@echo 'make fuzz-corpus          the same for 3 seconds each; make fuzz-seeds writes what they begin with anew'
+	@echo 'make lint                 what cppcheck has to say'
 	@echo 'make bench                measures; QUICK=1 for a look, LOG=1 for the replicated log alone, RESP=1 for'
 	@echo '                          the reading of requests, SERVICE=1 for what clients get, beside redis-server and'
 	@echo '                          etcd, TABLES=1 for what could hold the data'

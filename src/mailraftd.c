@@ -118,7 +118,7 @@ static bool parse_reached(const char *text, struct options *options, struct mail
     if (options->reached_count == MEMBERS_MAX)
         return error_raise(err, &CONFIG_ERROR, "--reach is there more than %d times", MEMBERS_MAX);
     struct reached *reached = &options->reached[options->reached_count];
-    if (text[length] == '=' && length < sizeof(id))
+    if (length < sizeof(id) && text[length] == '=')
         memcpy(id, text, length);
     if (!parse_id(id, &reached->id) || !address_parse(text + length + 1, &reached->at))
         return error_raise(err, &CONFIG_ERROR,

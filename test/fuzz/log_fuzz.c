@@ -140,8 +140,10 @@ static void take_content(const struct found *found, struct content *content)
         assert(entry->term == terms_at(&opened->terms, entry->index));
         assert(i == 0 || entry->term >= opened->tail->list[i - 1]->term);
         assert(catalog_find(&opened->catalog, entry->index) != NULL);
-        if (entry->kind == ENTRY_CONFIG)
-            assert(configs < opened->config_count && opened->configs[configs++]->index == entry->index);
+        if (entry->kind == ENTRY_CONFIG) {
+            assert(configs < opened->config_count && opened->configs[configs]->index == entry->index);
+            configs++;
+        }
         content_add(content, entry);
     }
     assert(content->count == opened->terms.last_index);
