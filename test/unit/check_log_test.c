@@ -130,6 +130,21 @@ Test(check_log, a_second_entry_that_is_committed_in_the_same_place_is_found, .si
 
 /* ---- Leaders ---- */
 
+Test(check_log, a_leader_that_counts_an_entry_where_it_never_was_is_found, .signal = SIGABRT)
+{
+    struct sim *sim = counting_cluster();
+    struct machine *leader = counting_leader(sim), *follower = counting_follower(sim);
+    struct server *fake;
+
+    sim_isolate(sim, leader->id);
+    counting_propose(sim, leader->id);
+    sim_run_us(sim, 10000);
+    fake = counting_fake(sim, leader);
+    cr_assert_gt(leader->ghost.log.last_index, follower->ghost.log.last_index);
+    fake->peers[follower->position].progress.match_index = leader->ghost.log.last_index;
+    show(leader, fake);
+}
+
 Test(check_log, a_leader_that_lacks_what_is_committed_is_found, .signal = SIGABRT)
 {
     struct sim *sim = counting_cluster();

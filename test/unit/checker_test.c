@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "sim/sim.h"
+#include "sim/world.h"
 #include "storage/ballot.h"
 
 #define SECOND 1000000
@@ -116,4 +116,12 @@ Test(checker, a_cluster_that_is_left_alone_violates_nothing)
 
     sim_run_us(sim, 10 * SECOND);
     sim_free(sim);
+}
+
+Test(checker, a_node_that_takes_too_much_memory_is_found, .signal = SIGABRT)
+{
+    struct sim *sim = cluster();
+
+    sim->life_bytes_max = 1000;
+    sim_run_us(sim, SECOND);
 }

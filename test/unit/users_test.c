@@ -137,3 +137,19 @@ Test(users, read_every_key_at_every_node_but_those_left_out)
     cr_assert_geq(history_count(users_history(users)) - before, 2u * 3 * STORE_KEYS);
     cr_assert(history_check(users_history(users), sim_now_us(sim)));
 }
+
+Test(users, ask_each_node_that_is_not_left_out_and_are_served)
+{
+    const bool left_out[MEMBERS_MAX] = {true};
+    uint64_t served = users_served(users);
+
+    sim_kill(sim, 1);
+    cr_assert(sim_run_until_leader(sim, 10 * SECOND));
+    sim_run_us(sim, SECOND);
+    for (int i = 0; i < 20; i++)
+        cr_assert_eq(users_call_all(users, left_out), 2);
+    sim_run_us(sim, SECOND);
+    cr_assert(users_are_answered(users));
+    cr_assert_eq(users_served(users), served + 40);
+    cr_assert(history_check(users_history(users), sim_now_us(sim)));
+}
