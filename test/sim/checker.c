@@ -4,7 +4,8 @@
  *   - Election safety: at most one leader in a term, ever.
  *   - A leader has the durable votes of a majority in its term, for as long as it leads.
  *   - The durable term of a node never goes back and it never chooses two in one term, over all its lives.
- *   - Whatever a node says of its term or vote is durable when it leaves, and it loads what was durable.
+ *   - Whatever a node says of its term or vote is durable when it leaves, and it loads what was durable; it goes by no
+ *     other, but while a new one is on its way to the disk.
  *   - A leader that no majority answers is soon no leader.
  *   - A node changes its role only so often before it waits for mail again. */
 #include <inttypes.h>
@@ -108,6 +109,15 @@ void check_ballot_synced(struct machine *machine)
         sim_fail("%d chose %d and then %d in term %" PRIu64, machine->id, ghost->votes[ballot.term], ballot.voted_for,
                  ballot.term);
     ghost->votes[ballot.term] = ballot.voted_for;
+}
+
+void check_ballot_step(const struct machine *machine, const struct server *server)
+{
+    const struct ballot *durable = &machine->ghost.durable;
+
+    if (!server->waiting && (server->current_term != durable->term || server->voted_for != durable->voted_for))
+        sim_fail("%d goes by a vote for %d in term %" PRIu64 ", but its durable vote is for %d in term %" PRIu64,
+                 machine->id, server->voted_for, server->current_term, durable->voted_for, durable->term);
 }
 
 raft_term check_written_term(struct machine *machine)

@@ -345,6 +345,7 @@ static void check_server(const struct life *life)
         return;
     if (!server->stopping)
         server_check(server);
+    check_ballot_step(life->machine, server);
     check_log_step(life->machine, server);
     if (the_sim->life_bytes_max > 0 && life->bytes > the_sim->life_bytes_max)
         sim_fail("%d takes %zu bytes of memory", life->machine->id, life->bytes);

@@ -381,6 +381,7 @@ void client_stop(struct life *life);  /* in the same, once its node is gone */
 void check_role(struct machine *machine, raft_term term, bool leads);
 void check_sending(struct machine *machine, raft_id to, const struct message *message);
 void check_ballot_synced(struct machine *machine);
+void check_ballot_step(const struct machine *machine, const struct server *server); /* it waits */
 void check_answer_arrived(struct machine *machine, raft_id from);
 void check_leaders(struct sim *sim); /* every now and then */
 void check_life_began(struct machine *machine);

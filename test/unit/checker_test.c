@@ -54,6 +54,14 @@ Test(checker, a_vote_that_is_told_before_it_is_durable_is_found, .signal = SIGAB
     mailbox_send(server->mailbox, third, CHANNEL_URGENT, &answer, NULL, true);
 }
 
+Test(checker, a_vote_that_is_forgotten_in_memory_alone_is_found, .signal = SIGABRT)
+{
+    struct sim *sim = cluster();
+
+    sim_server(sim, follower(sim))->voted_for = NO_ONE;
+    sim_run_us(sim, SECOND);
+}
+
 /* The ballots as they were before anybody voted, in the place of those with the votes. */
 Test(checker, a_leader_whose_votes_are_lost_afterwards_is_found, .signal = SIGABRT)
 {
