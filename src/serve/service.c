@@ -44,8 +44,9 @@ const struct mailraft_machine *service_machine(const struct service *service)
 }
 
 /* Clients must not take the descriptors that the node needs for its files and for its peers. */
-static void bound_clients(struct service *service, struct log *log)
+static void bound_clients(struct service *service)
 {
+    struct sessions_config *sessions = &service->config.sessions;
     size_t *max = &service->config.clients.connections_max;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -54,12 +55,10 @@ static void bound_clients(struct service *service, struct log *log)
     size_t room = limit.rlim_cur - others;
     if (*max <= room)
         return;
-    log_warn(
-        log,
-        "No more than %zu clients can connect: a process may have %llu files open here (ulimit -n) max_clients=%zu",
-        room, (unsigned long long)limit.rlim_cur, *max);
+    sessions->connections_wanted = *max;
+    sessions->files_max = limit.rlim_cur;
     *max = room;
-    service->config.sessions.connections_max = room;
+    sessions->connections_max = room;
 }
 
 static void ask(void *context, struct letter_list *letters)
@@ -82,7 +81,7 @@ bool service_start(struct service *service, struct node *node, struct log *log, 
     service->node = node;
     if (service->pile == NULL)
         return true;
-    bound_clients(service, log);
+    bound_clients(service);
     return start_clients(service, log, err);
 }
 

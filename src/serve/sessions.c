@@ -1,6 +1,7 @@
 #include "serve/sessions.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -133,12 +134,24 @@ static void send_held(struct sessions *sessions)
     }
 }
 
+/* With the node's first status, so behind its own first lines. */
+static void tell_start(const struct sessions *sessions)
+{
+    const struct sessions_config *config = &sessions->config;
+    char text[ADDRESS_TEXT_MAX];
+    log_info(sessions->log, "Clients connect to %s", address_format(&config->client, text, sizeof text));
+    if (config->connections_wanted > config->connections_max)
+        log_warn(sessions->log,
+                 "No more than %zu clients can connect: a process may have %" PRIu64
+                 " files open here (ulimit -n) max_clients=%zu",
+                 config->connections_max, config->files_max, config->connections_wanted);
+}
+
 static void take_status(struct sessions *sessions, const struct status *status)
 {
-    char text[ADDRESS_TEXT_MAX];
     bool has_changed = status->view != sessions->status.view || status->open != sessions->status.open;
     if (sessions->status.view == 0)
-        log_info(sessions->log, "Clients connect to %s", address_format(&sessions->config.client, text, sizeof text));
+        tell_start(sessions);
     sessions->status = *status;
     if (has_changed)
         sessions->resume_us = 0;

@@ -31,6 +31,8 @@ struct sessions_config {
     size_t request_bytes_max; /* of one request */
     size_t memory_bytes_max;  /* of the data; told by INFO and CONFIG */
     size_t connections_max;   /* the same */
+    size_t connections_wanted; /* so many the operator wants; 0: no more than that */
+    uint64_t files_max;        /* that this process may have open: why there are fewer */
     size_t flight_bytes_max;  /* of all requests that have no reply yet: above it, clients are not read from */
     bool debug_commands;      /* DEBUG SLEEP */
     int32_t pid;
