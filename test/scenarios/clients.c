@@ -9,14 +9,6 @@
 
 /* ---- Repeated commands ---- */
 
-/* Starts a node again that was killed, once another one leads. */
-static void replace(struct sim *sim, raft_id id)
-{
-    sim_run_us(sim, 400 * MS);
-    sim_restart(sim, id);
-    served_settle(sim);
-}
-
 /* What a client does that must count once and has no answer: the number of what it does goes with it. */
 static bool is_done_already(struct caller *caller, int number)
 {
@@ -43,26 +35,32 @@ static bool hear_transaction(struct caller *caller)
     return caller_wait(caller)[0] == '[';
 }
 
-/* The answer is lost and the client repeats what it did (there are no numbers of clients and commands in the protocol of
- * Redis, so the node cannot tell that it is the same): with WATCH and MULTI it is done once all the same. */
+/* The client's node or the leader dies with its transaction on the way. */
+static raft_id kill_one(struct sim *sim, raft_id node)
+{
+    raft_id victim = sim_draw_us(sim, 2) == 0 || sim_leader(sim) == NO_ONE ? node : sim_leader(sim);
+    sim_run_us(sim, sim_draw_us(sim, 20 * MS));
+    sim_kill(sim, victim);
+    return victim;
+}
+
+/* The answer is lost and the client repeats what it did at once, at the next node, while its first attempt may be on the
+ * way yet. Redis's protocol has no numbers of clients and commands, so no node can tell that it is the same; with WATCH
+ * and MULTI it is done once all the same. */
 static void repeat_until_done(uint64_t seed)
 {
     struct sim *sim = served_cluster(seed, 3);
     raft_id node = 1 + (raft_id)(seed % 3);
     struct caller *caller = caller_open(sim, node);
+    sim_network(sim)->delay_max_us = 20 * MS;
     for (int number = 1; number <= 8; number++) {
-        bool disturbed = false;
+        raft_id victim = NO_ONE;
         for (bool done = false; !done;) {
             done = is_done_already(caller, number);
             if (!done && !caller_is_lost(caller)) {
                 say_transaction(caller, number);
-                raft_id victim = sim_draw_us(sim, 2) == 0 ? node : sim_leader(sim);
-                if (!disturbed && victim != NO_ONE) {
-                    sim_run_us(sim, sim_draw_us(sim, 3 * MS));
-                    sim_kill(sim, victim);
-                    replace(sim, victim);
-                    disturbed = true;
-                }
+                if (victim == NO_ONE)
+                    victim = kill_one(sim, node);
                 done = hear_transaction(caller);
             }
             if (caller_is_lost(caller)) {
@@ -71,6 +69,9 @@ static void repeat_until_done(uint64_t seed)
                 caller = caller_open(sim, node);
             }
         }
+        if (victim != NO_ONE)
+            sim_restart(sim, victim);
+        served_settle(sim);
     }
     caller_close(caller);
     cr_assert_eq(served_count(sim, "total"), 8);
@@ -257,6 +258,14 @@ Test(clients, nobody_hears_what_another_client_of_its_node_asked_for, .timeout =
 }
 
 /* ---- Transactions ---- */
+
+/* Starts a node again that was killed, once another one leads. */
+static void replace(struct sim *sim, raft_id id)
+{
+    sim_run_us(sim, 400 * MS);
+    sim_restart(sim, id);
+    served_settle(sim);
+}
 
 /* A change of leader between MULTI and EXEC, or while EXEC is on its way: all or nothing of it is done. */
 static void transact_across_a_change(uint64_t seed)
