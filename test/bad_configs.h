@@ -100,6 +100,8 @@ static const struct bad_config {
     {"{'cluster':{'name':'" SIXTEEN SIXTEEN SIXTEEN SIXTEEN "a','members':[]}}",
      "cluster.name: '" SIXTEEN SIXTEEN SIXTEEN SIXTEEN "a' " NAME_RIGHT},
     {"{'cluster':{'name':'c','size':3}}", "cluster.size: 3 is not known; the keys here are name, members, birth"},
+    {"{'cluster':{'name':'c','a\\nb\\u007f':3}}",
+     "cluster.a\\u000ab\\u007f: 3 is not known; the keys here are name, members, birth"},
     {"{'cluster':{'name':'c'}}", "cluster.members: is missing; write a list of {'id': 1, 'peer': 'host:port'}"},
     {"{'cluster':{'name':'c','members':{}}}",
      "cluster.members: {} must be a list: [{'id': 1, 'peer': 'host:port'}, ...]"},

@@ -17,6 +17,7 @@
 #include "storage/segment.h"
 
 #define PLACE_TEXT_MAX  160
+#define KEY_SHOWN_MAX   40 /* bytes of a key that an error shows */
 #define MIB             ((int64_t)1024 * 1024)
 #define ENTRY_BYTES_LEAST (32 * 1024) /* the entry that names 31 members with the longest addresses fits */
 #define REQUEST_BYTES_LEAST 4096
@@ -31,16 +32,29 @@ struct place {
     int index;
 };
 
+/* As much of a key as there is room for. It may hold anything: what would break the line is told as JSON has it. */
+static void key_append(const char *key, char *text, size_t size)
+{
+    size_t length = strlen(text);
+    for (size_t i = 0; key[i] != '\0' && i < KEY_SHOWN_MAX && length < size; i++) {
+        unsigned char byte = (unsigned char)key[i];
+        const char *format = byte < ' ' || byte == 0x7f ? "\\u%04x" : "%c";
+        length += (size_t)snprintf(text + length, size - length, format, byte);
+    }
+}
+
 static void place_format(const struct place *place, char *text, size_t size)
 {
     text[0] = '\0';
     if (place->parent != NULL)
         place_format(place->parent, text, size);
     size_t length = strlen(text);
-    if (place->key == NULL)
+    if (place->key == NULL) {
         snprintf(text + length, size - length, "[%d]", place->index);
-    else
-        snprintf(text + length, size - length, "%s%.40s", length > 0 ? "." : "", place->key);
+        return;
+    }
+    snprintf(text + length, size - length, "%s", length > 0 ? "." : "");
+    key_append(place->key, text, size);
 }
 
 /* The JSON of a value, cut where it is long. */
