@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "sockets.h"
 
 #define SESSIONS_MAX 64
@@ -169,8 +170,10 @@ static void on_stopping(void *context)
     note('S');
     letters_then = letters;
     for (int i = 0; i < SESSIONS_MAX; i++)
-        if (sessions[i] != NULL)
+        if (sessions[i] != NULL) {
             connection_send(sessions[i]->connection, "stopping\n", 9);
+            connection_close(sessions[i]->connection);
+        }
 }
 
 static void open_clients(void)
@@ -592,25 +595,47 @@ Test(clients, accepting_goes_on_when_a_client_has_gone)
 
 /* ---- Stopping ---- */
 
+#define LAST_WORDS "letter\nstopping\n"
+
+struct listener { /* a client, on a thread of its own, that hears the last words and then closes its end */
+    struct thread thread;
+    int fd;
+    char heard[sizeof LAST_WORDS];
+    bool was_closed; /* nothing came behind them */
+};
+
+static void listen_to_the_end(void *context)
+{
+    struct listener *listener = context;
+    char more;
+
+    if (recv(listener->fd, listener->heard, sizeof LAST_WORDS - 1, MSG_WAITALL) > 0) {
+        shutdown(listener->fd, SHUT_WR);
+        listener->was_closed = recv(listener->fd, &more, 1, 0) <= 0;
+    }
+    close(listener->fd);
+}
+
 Test(clients, a_stop_handles_letters_says_the_last_word_and_sends_all)
 {
     enum { SIZE = 8 * MIB };
+    struct listener listener = {.heard = ""};
     char *heard = malloc(SIZE);
-    int fd;
 
     start();
-    fd = client();
-    ask(fd);
-    say(fd, "fill 8388608\n");
-    await_readable(fd);
+    listener.fd = client();
+    ask(listener.fd);
+    say(listener.fd, "fill 8388608\n");
+    await_readable(listener.fd);
     put_order(ORDER_SEND_TO_ALL);
-    cr_assert_eq(plain_read(fd, heard, SIZE), (size_t)SIZE);
+    cr_assert_eq(plain_read(listener.fd, heard, SIZE), (size_t)SIZE);
+    cr_assert(thread_start(&listener.thread, "listener", listen_to_the_end, &listener, &err));
     clients_stop(clients, (int64_t)WAIT_MS * 1000);
-    hear(fd, "letter\nstopping\n");
-    await_close(fd);
+    thread_join(&listener.thread);
+    cr_assert_str_eq(listener.heard, LAST_WORDS);
+    cr_assert(listener.was_closed);
     cr_assert_eq(closes, 1);
     free(heard);
-    close(fd);
 }
 
 Test(clients, a_stop_comes_behind_all_letters_that_were_put_before_it)
