@@ -50,11 +50,18 @@ static bool is_same(struct ballot one, struct ballot other)
     return one.term == other.term && one.voted_for == other.voted_for;
 }
 
+static uint64_t slot_sequence(int slot)
+{
+    return bytes_get_u64(memory_disk_at(PATH)->bytes + slot * BALLOT_SLOT_BYTES + 8);
+}
+
 static void check_bounds(const struct ballot_file *file)
 {
     assert(file->ballot.term < INT64_MAX);
     assert(file->ballot.voted_for == NO_ONE || file->ballot.voted_for > 0);
     assert(file->damaged >= -1 && file->damaged <= 1);
+    if (file->damaged == -1) /* the newer slot counts */
+        assert(file->sequence >= slot_sequence(0) && file->sequence >= slot_sequence(1));
 }
 
 static void damage(int slot)

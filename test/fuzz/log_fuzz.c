@@ -199,7 +199,7 @@ static void take_write(struct fuzz_input *input, struct appender *appender)
     const struct content *before = &frames[frame_count].content;
     struct entry *entries[4];
     size_t count = (size_t)fuzz_take(input, 1) % 5, back = count > 0 ? (size_t)fuzz_take(input, 1) % 8 : 0;
-    raft_index first = before->count > back ? before->count - back + 1 : before->count + 1;
+    raft_index first = before->count >= back ? before->count - back + 1 : before->count + 1;
     raft_term term = before->count > 0 ? before->terms[before->count - 1] : 1; /* terms of a log never go back */
 
     if (before->count + count > ENTRIES_MAX)

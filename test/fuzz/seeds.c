@@ -19,6 +19,8 @@
 #include "storage/ballot.h"
 #include "storage/identity.h"
 
+#define NUMBER_MAX (INT64_MAX - 1) /* of a term, an index, a time */
+
 static const char *folder;
 static struct mailraft_buffer out; /* the seed that is being made */
 
@@ -128,6 +130,9 @@ static void make_entries(void)
     entry_begin(0);
     put_entry(entry_new(ENTRY_CONFIG, 1, 1, 1000, "nobody", 6));
     save("entry", "a_config_of_nobody");
+    entry_begin(1);
+    put_entry(entry_new(ENTRY_COMMAND, NUMBER_MAX, NUMBER_MAX, NUMBER_MAX, NULL, 0));
+    save("entry", "numbers_at_their_limits");
     entry_begin(0);
     put_entries(3, 7);
     out.bytes[out.size - 1] ^= 1;
@@ -179,12 +184,12 @@ static void make_requests(void)
 
 /* ---- What peers say ---- */
 
-static void put_hello(enum channel channel, uint64_t connection, const char *cluster_name)
+static void put_hello_of(raft_id sender, enum channel channel, uint64_t connection, const char *cluster_name)
 {
     struct mailbox_config config;
     struct hello hello = {.version_lowest = 1,
                           .version_highest = 1,
-                          .sender = 2,
+                          .sender = sender,
                           .receiver = 1,
                           .channel = channel,
                           .incarnation = PEER_INCARNATION,
@@ -199,6 +204,11 @@ static void put_hello(enum channel channel, uint64_t connection, const char *clu
     frame_free(frame);
 }
 
+static void put_hello(enum channel channel, uint64_t connection, const char *cluster_name)
+{
+    put_hello_of(2, channel, connection, cluster_name);
+}
+
 static void make_hellos(void)
 {
     put_hello(CHANNEL_URGENT, 1, "test");
@@ -207,6 +217,10 @@ static void make_hellos(void)
     save("hello", "an_answer");
     put_hello(CHANNEL_URGENT, 1, "another");
     save("hello", "another_cluster");
+    put_hello_of(1, CHANNEL_URGENT, 1, "test");
+    save("hello", "from_ourselves");
+    put_hello_of(4, CHANNEL_URGENT, 1, "test");
+    save("hello", "from_a_stranger");
     put_hello(CHANNEL_URGENT, 1, "test");
     out.size--;
     save("hello", "a_cut_hello");
@@ -303,6 +317,14 @@ static void make_peers(void)
     put_body_message(FORWARD);
     put_body_message(FORWARDED);
     save("peer", "each_bulk_message");
+    put_u8(1);
+    put_hello(CHANNEL_URGENT, 1, "test");
+    put_message(&(struct message){.type_of_message = RESPONSE_APPEND_ENTRIES, .curr_term = NUMBER_MAX,
+                                  .prev_index = NUMBER_MAX, .prev_term = NUMBER_MAX, .last_log_index = NUMBER_MAX,
+                                  .last_log_term = NUMBER_MAX, .commit_index = NUMBER_MAX, .round = NUMBER_MAX,
+                                  .time_us = NUMBER_MAX, .match_index = NUMBER_MAX, .rejected_index = NUMBER_MAX,
+                                  .conflict_term = NUMBER_MAX, .conflict_index = NUMBER_MAX});
+    save("peer", "numbers_at_their_limits");
     put_u8(3);
     put_hello(CHANNEL_BULK, 1, "test");
     put_entries_message();
@@ -347,6 +369,15 @@ static void make_ballots(void)
     put_ballot(0, 0);
     out.bytes[2] ^= 1;
     save("ballot", "a_damaged_slot");
+    put_u16(3);
+    put_slot(1, 5, 4, -1);
+    put_slot(1, 6, 5, 2);
+    save("ballot", "the_second_slot_is_newer");
+    put_u16(3);
+    put_slot(1, NUMBER_MAX - 8, NUMBER_MAX - 4, INT32_MAX);
+    put_slot(1, NUMBER_MAX - 8, NUMBER_MAX - 4, INT32_MAX);
+    put("\0\1\0\3", 4);
+    save("ballot", "numbers_near_their_limits");
     put_ballot(4, 100);
     save("ballot", "a_cut_file");
     put_ballot(3, 0);
@@ -455,6 +486,12 @@ static void make_logs(void)
     put_write(2, 0);
     put_damage(1, 0, 1);
     save("log", "only_a_torn_frame");
+    put_u8(0);
+    put_u8(3);
+    put_write(2, 0);
+    put_write(1, 2);
+    put_write(1, 0);
+    save("log", "everything_replaced");
     put_forged(1, 2, 0);
     put("\2\12\12\1\5", 5);
     save("log", "forged_well");
