@@ -91,8 +91,8 @@ MAKE_ALL := $(MAKE) --no-print-directory
 JOBS      = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs tests run test test-unit test-sim test-cluster test-chaos sim chaos fuzz fuzz-programs fuzz-corpus \
-        fuzz-seeds lint packages bench clean install help
+.PHONY: all programs tests run test test-unit test-sim test-cluster test-chaos sim sim-mutants chaos fuzz fuzz-programs \
+        fuzz-corpus fuzz-seeds lint packages bench clean install help
 
 all: programs
 
@@ -140,6 +140,12 @@ chaos:
 	@$(MAKE_ALL) $(JOBS) $(B)/chaos $(B)/mailraftd $(B)/preload.so
 	@MAILRAFTD=$(B)/mailraftd PRELOAD=$(B)/preload.so \
 	    $(B)/chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) --keep $(B)/chaos-kept
+
+# The simulator, tested by planted faults: MUTANTS="name name" plants these alone.
+sim-mutants:
+	@bin/install-packages $(RUN_PACKAGES) patch
+	@$(MAKE_ALL) $(JOBS) $(B)/sim
+	@+B=$(B) test/sim/mutants/run $(MUTANTS)
 
 sim: $(B)/sim
 	@$(B)/sim $(if $(SEED),--seed $(SEED) $(addprefix --without ,$(WITHOUT)) $(addprefix --until ,$(UNTIL)),\
@@ -320,6 +326,8 @@ help:
 	@echo 'make sim SEEDS=n          simulates n clusters (FIRST_SEED=0 unless given)'
 	@echo 'make sim SEED=s           simulates one, and prints its trace; WITHOUT=kill,loss,7-20: without those kinds'
 	@echo '                          of faults and those numbers, UNTIL=us: without any from then on'
+	@echo 'make sim-mutants          plants faults, one at a time, into copies, and tells how soon the simulator finds each;'
+	@echo '                          MUTANTS="name name" these alone'
 	@echo 'make chaos SECONDS=n      real nodes under everything that may happen to machines; SEED=s, or the one it draws'
 	@echo 'make fuzz SECONDS=n       bytes that clang'"'"'s fuzzer thinks of, for n seconds ($(FUZZ_SECONDS)) each target, two at a time;'
 	@echo '                          TARGET=x for one of: $(FUZZ_TARGETS)'
