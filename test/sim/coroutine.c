@@ -1,9 +1,14 @@
 #include "sim/coroutine.h"
 
 #include <assert.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <ucontext.h>
+
+#define STACK_BYTES (256 * 1024)
+#define GUARD_BYTES (64 * 1024) /* below it: whoever grows beyond the stack ends at once, and destroys nothing */
 
 /* ---- What the sanitizers must be told of each switch ---- */
 
@@ -27,8 +32,6 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 
-#define STACK_BYTES (256 * 1024) /* frames are padded */
-
 static void tell_leaving(void **fake_stack, const void *stack, size_t size)
 {
     __sanitizer_start_switch_fiber(fake_stack, stack, size);
@@ -46,8 +49,6 @@ static void tell_forgotten(void *stack)
 }
 
 #else
-
-#define STACK_BYTES (64 * 1024)
 
 static void tell_leaving(void **fake_stack, const void *stack, size_t size)
 {
@@ -114,11 +115,48 @@ static void fiber_enter(void *fiber)
 
 #endif
 
+/* ---- Contexts ---- */
+
+struct context {
+    ucontext_t begin; /* where it begins, and with a sanitizer wherever it is left */
+    jmp_buf left;
+    bool has_begun;
+};
+
+#if defined(TELLS_ASAN) || defined(TELLS_TSAN)
+
+static void context_switch(struct context *from, struct context *to)
+{
+    swapcontext(&from->begin, &to->begin);
+}
+
+#else
+
+/* swapcontext asks the kernel for the mask of signals each time, which is most of what a switch costs. So a context is
+ * only begun that way. */
+static void context_go(struct context *to)
+{
+    if (to->has_begun)
+        _longjmp(to->left, 1);
+    to->has_begun = true;
+    setcontext(&to->begin);
+    abort();
+}
+
+static void context_switch(struct context *from, struct context *to)
+{
+    from->has_begun = true;
+    if (_setjmp(from->left) == 0)
+        context_go(to);
+}
+
+#endif
+
 /* ---- Coroutines ---- */
 
 struct coroutine {
     struct coroutine *next; /* in the stable */
-    ucontext_t inside, outside;
+    struct context inside, outside;
     void (*main)(void *context);
     void *context;
     bool ended;
@@ -141,8 +179,23 @@ static void enter(unsigned high, unsigned low)
     coroutine->ended = true;
     tell_leaving(NULL, coroutine->outside_stack, coroutine->outside_size); /* NULL: never to come back */
     fiber_enter(coroutine->outside_fiber);
-    setcontext(&coroutine->outside);
+    context_switch(&coroutine->inside, &coroutine->outside);
     abort();
+}
+
+static void *stack_new(void)
+{
+    uint8_t *room = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    assert(room != MAP_FAILED);
+    if (mprotect(room + GUARD_BYTES, STACK_BYTES, PROT_READ | PROT_WRITE) != 0)
+        abort();
+    return room + GUARD_BYTES;
+}
+
+static void stack_free(void *stack)
+{
+    munmap((uint8_t *)stack - GUARD_BYTES, GUARD_BYTES + STACK_BYTES);
 }
 
 static struct coroutine *coroutine_take(struct coroutine_stable *stable)
@@ -155,19 +208,21 @@ static struct coroutine *coroutine_take(struct coroutine_stable *stable)
     }
     coroutine = calloc(1, sizeof *coroutine);
     assert(coroutine != NULL);
-    coroutine->stack = malloc(STACK_BYTES);
-    assert(coroutine->stack != NULL);
+    coroutine->stack = stack_new();
     return coroutine;
 }
 
 /* Apart from the rest, since getcontext counts as a function that returns twice. */
 static void coroutine_prepare(struct coroutine *coroutine)
 {
-    getcontext(&coroutine->inside);
-    coroutine->inside.uc_stack.ss_sp = coroutine->stack;
-    coroutine->inside.uc_stack.ss_size = STACK_BYTES;
-    coroutine->inside.uc_link = NULL;
-    makecontext(&coroutine->inside, (void (*)(void))enter, 2, (unsigned)((uintptr_t)coroutine >> 32),
+    ucontext_t *begin = &coroutine->inside.begin;
+
+    getcontext(begin);
+    begin->uc_stack.ss_sp = coroutine->stack;
+    begin->uc_stack.ss_size = STACK_BYTES;
+    begin->uc_link = NULL;
+    coroutine->inside.has_begun = false;
+    makecontext(begin, (void (*)(void))enter, 2, (unsigned)((uintptr_t)coroutine >> 32),
                 (unsigned)(uintptr_t)coroutine);
 }
 
@@ -197,7 +252,7 @@ void coroutine_stable_empty(struct coroutine_stable *stable)
         struct coroutine *coroutine = stable->idle;
 
         stable->idle = coroutine->next;
-        free(coroutine->stack);
+        stack_free(coroutine->stack);
         free(coroutine);
     }
 }
@@ -208,7 +263,7 @@ void coroutine_resume(struct coroutine *coroutine)
     coroutine->outside_fiber = fiber_of_caller();
     tell_leaving(&coroutine->outside_fake, coroutine->stack, STACK_BYTES);
     fiber_enter(coroutine->inside_fiber);
-    swapcontext(&coroutine->outside, &coroutine->inside);
+    context_switch(&coroutine->outside, &coroutine->inside);
     tell_arrived(coroutine->outside_fake, NULL, NULL);
 }
 
@@ -216,7 +271,7 @@ void coroutine_yield(struct coroutine *coroutine)
 {
     tell_leaving(&coroutine->inside_fake, coroutine->outside_stack, coroutine->outside_size);
     fiber_enter(coroutine->outside_fiber);
-    swapcontext(&coroutine->inside, &coroutine->outside);
+    context_switch(&coroutine->inside, &coroutine->outside);
     tell_arrived(coroutine->inside_fake, &coroutine->outside_stack, &coroutine->outside_size);
 }
 
