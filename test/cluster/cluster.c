@@ -166,11 +166,13 @@ static void note_line(struct cluster *cluster, struct node *node, const char *li
     if (strstr(line, " Leader! ") != NULL) {
         note_leader(cluster, node);
     } else if (following != NULL) {
-        node->follows = atoi(following + strlen(FOLLOWING));
-        node->follows_term = term;
+        node->follows = node->told = atoi(following + strlen(FOLLOWING));
+        node->follows_term = node->told_term = term;
     } else if (strstr(line, " STATE: ") != NULL) {
         node->follows = found_leader(line);
         node->follows_term = term;
+        if (node->follows == 0 && node->told_term == term && strstr(line, " -> FOLLOWER ") != NULL)
+            node->follows = node->told; /* its pre-vote came to nothing, and it knows the leader of its term already */
     }
 }
 
@@ -295,6 +297,7 @@ void cluster_start_node(struct cluster *cluster, int id, const char *const *envi
     node->paused = false;
     node->asked = 0;
     node->follows = 0;
+    node->told_term = 0;
     process_start(&node->process, node->name, (const char *[]){program, path, node->option, NULL}, environment);
 }
 

@@ -28,6 +28,8 @@ struct node {
     uint64_t term;
     int follows;           /* the leader that it follows, or itself; 0: none that we know of */
     uint64_t follows_term; /* in which term */
+    int told;              /* the last leader that this life has said it follows: once a term */
+    uint64_t told_term;
 };
 
 struct cluster {
