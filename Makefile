@@ -131,14 +131,14 @@ test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
 	    CLIENTS=.build/clients test/run "tests with processes" $(B)/cluster.log $(B)/cluster
 
 # So many seconds of faults; what comes before and after takes some more.
-test-chaos: $(B)/chaos $(B)/mailraftd $(B)/preload.so
-	@MAILRAFTD=$(B)/mailraftd PRELOAD=$(B)/preload.so \
+test-chaos: $(B)/chaos $(PROGRAMS) $(B)/preload.so
+	@MAILRAFTD=$(B)/mailraftd MAILRAFT_RELAY=$(B)/mailraft-relay PRELOAD=$(B)/preload.so \
 	    test/run "chaos" $(B)/chaos.log $(B)/chaos --seconds $(TEST_CHAOS_SECONDS) --keep $(B)/chaos-kept
 
 chaos:
 	@bin/install-packages $(TEST_PACKAGES)
-	@$(MAKE_ALL) $(JOBS) $(B)/chaos $(B)/mailraftd $(B)/preload.so
-	@MAILRAFTD=$(B)/mailraftd PRELOAD=$(B)/preload.so \
+	@$(MAKE_ALL) $(JOBS) $(B)/chaos $(PROGRAMS) $(B)/preload.so
+	@MAILRAFTD=$(B)/mailraftd MAILRAFT_RELAY=$(B)/mailraft-relay PRELOAD=$(B)/preload.so \
 	    $(B)/chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) --keep $(B)/chaos-kept
 
 # The simulator, tested by planted faults: MUTANTS="name name" plants these alone.

@@ -9,6 +9,7 @@
 #include "chaos/crowd.h"
 #include "chaos/dice.h"
 #include "chaos/machines.h"
+#include "chaos/relays.h"
 #include "chaos/sandbox.h"
 #include "chaos/wires.h"
 #include "cluster/cluster.h"
@@ -39,6 +40,8 @@ struct chaos {
     struct sandbox sandbox;
     struct cluster *cluster;
     struct wires *wires;
+    bool is_relayed;                            /* nodes reach each other through: */
+    struct relays *relays;                      /* NULL: nothing */
     struct machine machines[CLUSTER_NODES_MAX]; /* node N's is at N - 1 */
     struct faults *faults;
     struct crowd *crowd;
@@ -51,7 +54,9 @@ __attribute__((format(printf, 2, 3))) void chaos_tell(struct chaos *chaos, const
 
 /* Lets so much time pass: reads what nodes say, starts those that are to run, and looks after clients. */
 void chaos_pass(struct chaos *chaos, int64_t ms);
-/* The same until `holds`; fails after CHAOS_WAIT_MS for want of `what`. */
+/* The same until `holds`. False: so much time has passed, and it does not. */
+bool chaos_await(struct chaos *chaos, int64_t ms, bool (*holds)(struct chaos *chaos, void *context), void *context);
+/* The same; fails after CHAOS_WAIT_MS for want of `what`. */
 void chaos_wait(struct chaos *chaos, const char *what, bool (*holds)(struct chaos *chaos, void *context),
                 void *context);
 

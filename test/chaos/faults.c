@@ -13,13 +13,15 @@
 #define STORM_MS_MAX 10000
 #define LULL_MS_MIN  800
 #define LULL_MS_MAX  2500
+#define DELAY_MS_MAX 200
 #define PAUSE_MS_MIN 30 /* between two that begin */
 #define PAUSE_MS_MAX 900
 
 struct fault {
     const struct kind *kind; /* NULL: none */
     int64_t until_ms;
-    unsigned nodes;                                        /* a bit each */
+    unsigned nodes; /* a bit each */
+    int delay_ms, jitter_ms;
     bool ways[SANDBOX_NETWORKS_MAX][SANDBOX_NETWORKS_MAX]; /* from, to */
 };
 
@@ -28,8 +30,10 @@ struct kind {
     int64_t ms_min, ms_max; /* how long */
     void (*begin)(struct chaos *chaos, struct fault *fault);
     void (*end)(struct chaos *chaos, struct fault *fault);
-    enum wires_fault wires; /* of those about ways */
+    enum wires_fault wires; /* of those about ways; or NO_WIRES */
 };
+
+#define NO_WIRES WIRES_FAULTS
 
 #define KINDS_MAX 32
 
@@ -87,7 +91,8 @@ static void strike_way(struct chaos *chaos, struct fault *fault, int from, int t
     if (from == to || fault->ways[from][to])
         return;
     fault->ways[from][to] = true;
-    wires_change(chaos->wires, fault->kind->wires, from, to, 1);
+    if (fault->kind->wires != NO_WIRES)
+        wires_change(chaos->wires, fault->kind->wires, from, to, 1);
 }
 
 static void strike_both(struct chaos *chaos, struct fault *fault, int one, int other)
@@ -198,6 +203,59 @@ static void some_ways(struct chaos *chaos, struct fault *fault)
         strike_both(chaos, fault, node, any_node(chaos));
     for (int other = 0; !pair && other <= chaos->count; other++)
         strike_both(chaos, fault, node, other);
+}
+
+/* ---- Relays ---- */
+
+static void on_ways(struct chaos *chaos, const struct fault *fault,
+                    void (*change)(struct chaos *chaos, const struct fault *fault, int from, int to))
+{
+    for (int from = 1; from <= chaos->count; from++)
+        for (int to = 1; to <= chaos->count; to++)
+            if (fault->ways[from][to])
+                change(chaos, fault, from, to);
+}
+
+static void delay_way(struct chaos *chaos, const struct fault *fault, int from, int to)
+{
+    relays_delay(chaos->relays, from, to, fault->delay_ms, fault->jitter_ms);
+}
+
+static void delayed(struct chaos *chaos, struct fault *fault)
+{
+    some_ways(chaos, fault);
+    fault->delay_ms = (int)dice_between(&chaos->dice, 0, DELAY_MS_MAX);
+    fault->jitter_ms = (int)dice_between(&chaos->dice, 1, DELAY_MS_MAX);
+    on_ways(chaos, fault, delay_way);
+}
+
+static void in_time(struct chaos *chaos, struct fault *fault)
+{
+    fault->delay_ms = fault->jitter_ms = 0;
+    on_ways(chaos, fault, delay_way);
+}
+
+static void stall_way(struct chaos *chaos, const struct fault *fault, int from, int to)
+{
+    (void)fault;
+    relays_stall(chaos->relays, from, to, true);
+}
+
+static void unstall_way(struct chaos *chaos, const struct fault *fault, int from, int to)
+{
+    (void)fault;
+    relays_stall(chaos->relays, from, to, false);
+}
+
+static void stalled(struct chaos *chaos, struct fault *fault)
+{
+    some_ways(chaos, fault);
+    on_ways(chaos, fault, stall_way);
+}
+
+static void unstalled(struct chaos *chaos, struct fault *fault)
+{
+    on_ways(chaos, fault, unstall_way);
 }
 
 /* ---- Cards and machines ---- */
@@ -328,21 +386,28 @@ static const struct kind KINDS[] = {
     {"no clients", 200, 3000, no_clients, spare_ways, WIRES_CUT},
     {"loss", 500, 5000, some_ways, spare_ways, WIRES_LOSS},
     {"broken connections", 20, 300, some_ways, spare_ways, WIRES_RESET},
-    {"unplugged", 100, 4000, unplugged, plugged, WIRES_CUT},
-    {"slow wire", 500, 4000, choked, unchoked, WIRES_CUT},
-    {"killed", 0, 2000, kill_one, revive, WIRES_CUT},
-    {"minority killed", 0, 3000, kill_minority, revive, WIRES_CUT},
-    {"all killed", 0, 1000, kill_all, revive, WIRES_CUT},
-    {"stopped", 0, 100, stop_one, is_over, WIRES_CUT},
-    {"short pause", 1, 100, pause_one, go_on, WIRES_CUT},
-    {"long pause", 200, 4000, pause_one, go_on, WIRES_CUT},
-    {"many paused", 50, 2000, pause_many, go_on, WIRES_CUT},
-    {"full disk", 500, 3000, full_disk, room_again, WIRES_CUT},
-    {"bad machine", 200, 4000, bad, good_again, WIRES_CUT},
+    {"delays", 300, 4000, delayed, in_time, NO_WIRES},
+    {"stalls", 100, 4000, stalled, unstalled, NO_WIRES},
+    {"unplugged", 100, 4000, unplugged, plugged, NO_WIRES},
+    {"slow wire", 500, 4000, choked, unchoked, NO_WIRES},
+    {"killed", 0, 2000, kill_one, revive, NO_WIRES},
+    {"minority killed", 0, 3000, kill_minority, revive, NO_WIRES},
+    {"all killed", 0, 1000, kill_all, revive, NO_WIRES},
+    {"stopped", 0, 100, stop_one, is_over, NO_WIRES},
+    {"short pause", 1, 100, pause_one, go_on, NO_WIRES},
+    {"long pause", 200, 4000, pause_one, go_on, NO_WIRES},
+    {"many paused", 50, 2000, pause_many, go_on, NO_WIRES},
+    {"full disk", 500, 3000, full_disk, room_again, NO_WIRES},
+    {"bad machine", 200, 4000, bad, good_again, NO_WIRES},
 };
 #define KIND_COUNT (sizeof(KINDS) / sizeof(*KINDS))
 
 /* ---- When ---- */
+
+static bool needs_relays(const struct kind *kind)
+{
+    return kind->begin == delayed || kind->begin == stalled;
+}
 
 struct faults *faults_new(struct chaos *chaos)
 {
@@ -350,8 +415,8 @@ struct faults *faults_new(struct chaos *chaos)
     cr_assert_not_null(faults);
     _Static_assert(KIND_COUNT <= KINDS_MAX, "there is room for all kinds");
     for (size_t i = 0; i < KIND_COUNT; i++)
-        faults->has[i] = dice_chance(&chaos->dice, SHARE_OF_ALL);
-    faults->has[dice_between(&chaos->dice, 0, KIND_COUNT)] = true;
+        faults->has[i] = dice_chance(&chaos->dice, SHARE_OF_ALL) && (chaos->relays != NULL || !needs_relays(&KINDS[i]));
+    faults->has[dice_between(&chaos->dice, 0, 3)] = true;
     return faults;
 }
 

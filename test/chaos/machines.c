@@ -244,20 +244,6 @@ void machines_begin(struct chaos *chaos)
     }
 }
 
-void machines_heal(struct chaos *chaos)
-{
-    for (int id = 1; id <= chaos->count; id++) {
-        struct machine *machine = machine_of(chaos, id);
-        machine->held_down = 0;
-        if (machine->full > 0)
-            machine_fill(chaos, id, -machine->full);
-        if (machine->bad > 0)
-            machine_spoil(chaos, id, -machine->bad);
-        if (machine->paused > 0)
-            machine_pause(chaos, id, -machine->paused);
-    }
-}
-
 void machines_stop(struct chaos *chaos)
 {
     for (int id = 1; id <= chaos->count; id++) {

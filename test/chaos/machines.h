@@ -32,7 +32,6 @@ struct machine {
 
 void machines_begin(struct chaos *chaos); /* makes the disks, and starts all */
 void machines_keep(struct chaos *chaos);  /* takes note of ends, and starts whoever is to run */
-void machines_heal(struct chaos *chaos);  /* nothing is wrong any more */
 void machines_stop(struct chaos *chaos);  /* all, in order; with status 0 */
 void machines_end(struct chaos *chaos);   /* their disks are gone */
 

@@ -2,7 +2,7 @@
  *
  *     chaos [--seconds N] [--seed S] [--keep FOLDER]
  *
- * The environment names the programs: MAILRAFTD, and PRELOAD for preload.so. The seed decides what is done; what comes
+ * The environment names the programs: MAILRAFTD, MAILRAFT_RELAY, and PRELOAD for preload.so. The seed decides what is done; what comes
  * of it depends on the machine too. Status 1: something that must hold did not (failure.h). */
 #include <getopt.h>
 #include <inttypes.h>
@@ -56,14 +56,21 @@ void chaos_pass(struct chaos *chaos, int64_t ms)
     cr_assert(failure == NULL, "%s", failure);
 }
 
-void chaos_wait(struct chaos *chaos, const char *what, bool (*holds)(struct chaos *chaos, void *context), void *context)
+bool chaos_await(struct chaos *chaos, int64_t ms, bool (*holds)(struct chaos *chaos, void *context), void *context)
 {
-    int64_t deadline_ms = process_now_ms() + CHAOS_WAIT_MS;
+    int64_t deadline_ms = process_now_ms() + ms;
     chaos_pass(chaos, 0);
     while (!holds(chaos, context)) {
-        cr_assert_lt(process_now_ms(), deadline_ms, "waited in vain for %s", what);
+        if (process_now_ms() >= deadline_ms)
+            return false;
         chaos_pass(chaos, STEP_MS);
     }
+    return true;
+}
+
+void chaos_wait(struct chaos *chaos, const char *what, bool (*holds)(struct chaos *chaos, void *context), void *context)
+{
+    cr_assert(chaos_await(chaos, CHAOS_WAIT_MS, holds, context), "waited in vain for %s", what);
 }
 
 /* ---- Setting up ---- */
@@ -82,24 +89,39 @@ static void draw_settings(struct chaos *chaos, char *settings, size_t size)
     chaos_tell(chaos, "settings: %s", settings);
 }
 
+/* What the others' hosts are depends on whether there is a relay. */
+static void write_config(struct chaos *chaos, int id, const char *settings)
+{
+    struct cluster *cluster = chaos->cluster;
+    int ports[CLUSTER_NODES_MAX];
+    for (int other = 1; other <= chaos->count; other++) {
+        struct node *node = cluster_node(cluster, other);
+        node->host = chaos->is_relayed && other != id ? relays_host(other) : wires_host(other);
+        ports[other - 1] = node->port;
+    }
+    cluster_write_config(cluster, id, ports, settings);
+    for (int other = 1; other <= chaos->count; other++)
+        cluster_node(cluster, other)->host = wires_host(other);
+}
+
 /* Each at a host of its own, with all that it writes in memory. */
 static void set_up_cluster(struct chaos *chaos)
 {
     char settings[600];
-    int ports[CLUSTER_NODES_MAX];
     struct cluster *cluster = chaos->cluster = cluster_new(chaos->count, NULL);
     strcpy(chaos->sandbox.folder, cluster->folder);
     cr_assert_eq(mount("tmpfs", cluster->folder, "tmpfs", 0, "mode=700"), 0);
     cluster->wait_ms = NEVER_MS; /* chaos_wait has its own deadline */
     for (int i = 0; i < chaos->count; i++) {
-        cluster->nodes[i].host = wires_host(i + 1);
         cluster->nodes[i].client_port = CLIENT_PORT;
         cluster->nodes[i].client_port_holder = -1;
-        ports[i] = cluster->nodes[i].port;
     }
+    chaos->is_relayed = dice_chance(&chaos->dice, 0.5);
     draw_settings(chaos, settings, sizeof(settings));
     for (int id = 1; id <= chaos->count; id++)
-        cluster_write_config(cluster, id, ports, settings);
+        write_config(chaos, id, settings);
+    if (chaos->is_relayed)
+        chaos->relays = relays_new(&chaos->sandbox, cluster);
 }
 
 static void set_up(struct chaos *chaos, const char *keep)
@@ -129,6 +151,7 @@ static void clean_up(struct chaos *chaos)
     cluster_free(chaos->cluster);
     crowd_free(chaos->crowd);
     faults_free(chaos->faults);
+    relays_free(chaos->relays);
     wires_free(chaos->wires);
     fclose(chaos->story);
     free(chaos->story_text);
@@ -205,7 +228,7 @@ int main(int argc, char **argv)
         cr_assert_eq(getrandom(&chaos.seed, 4, 0), 4);
     printf("chaos: seed %" PRIu64 "\n", chaos.seed);
     set_up(&chaos, keep);
-    printf("chaos: %d nodes, %ld s\n", chaos.count, seconds);
+    printf("chaos: %d nodes%s, %ld s\n", chaos.count, chaos.is_relayed ? " with relays" : "", seconds);
     fflush(stdout);
     run(&chaos, seconds);
     clean_up(&chaos);

@@ -11,6 +11,7 @@
 
 #define WRITES_AFTER 100
 #define ASK_SECONDS  5
+#define ELECTION_MS  (5000 * CHAOS_SLOWNESS)
 
 /* ---- One leader ---- */
 
@@ -41,10 +42,16 @@ static void await_writes(struct chaos *chaos)
 
 /* ---- One state ---- */
 
-/* 0: it does not say. */
-static uint64_t ask_applied_index(struct chaos *chaos, int id)
+/* The number behind a key of INFO's; 0: it does not say. */
+static uint64_t number_of(const char *info, const char *key)
 {
-    static const char KEY[] = "raft_applied_index:";
+    const char *found = strstr(info, key);
+    return found != NULL ? strtoull(found + strlen(key), NULL, 10) : 0;
+}
+
+/* The last entry of a node's log, if it has applied all of it; 0: it has not, or does not say. */
+static uint64_t ask_index(struct chaos *chaos, int id)
+{
     const struct node *node = cluster_node(chaos->cluster, id);
     const struct timeval patience = {.tv_sec = ASK_SECONDS};
     redisContext *context = redisConnectWithTimeout(node->host, node->client_port, patience);
@@ -53,9 +60,10 @@ static uint64_t ask_applied_index(struct chaos *chaos, int id)
     cr_assert_not_null(context);
     if (context->err == 0 && redisSetTimeout(context, patience) == REDIS_OK)
         reply = redisCommand(context, "INFO raft");
-    const char *found = reply != NULL && reply->type == REDIS_REPLY_STRING ? strstr(reply->str, KEY) : NULL;
-    if (found != NULL)
-        index = strtoull(found + strlen(KEY), NULL, 10);
+    if (reply != NULL && reply->type == REDIS_REPLY_STRING)
+        index = number_of(reply->str, "raft_last_index:");
+    if (index > 0 && number_of(reply->str, "raft_applied_index:") != index)
+        index = 0;
     if (reply != NULL)
         freeReplyObject(reply);
     redisFree(context);
@@ -64,12 +72,18 @@ static uint64_t ask_applied_index(struct chaos *chaos, int id)
 
 static bool have_applied_the_same(struct chaos *chaos, void *context)
 {
-    uint64_t first = ask_applied_index(chaos, 1);
+    uint64_t first = ask_index(chaos, 1);
     (void)context;
     for (int id = 2; id <= chaos->count; id++)
-        if (ask_applied_index(chaos, id) != first)
+        if (ask_index(chaos, id) != first)
             return false;
     return first > 0;
+}
+
+static void await_one_state(struct chaos *chaos)
+{
+    await_one_leader(chaos);
+    chaos_wait(chaos, "the same entries, applied at all nodes", have_applied_the_same, NULL);
 }
 
 static bool reads_all(struct chaos *chaos, void *context)
@@ -108,7 +122,7 @@ static void cut_around(struct chaos *chaos, int centre, int by)
 }
 
 /* Where only one sees all others, and nobody led before, nobody else of five finds a majority. Of three the others may
- * be faster; then it is tried again. */
+ * be faster; and where a leader had just logged an entry that this one has not, nobody wins. */
 static void have_an_election_around(struct chaos *chaos, int centre)
 {
     uint64_t term = chaos->cluster->leader_term;
@@ -118,18 +132,17 @@ static void have_an_election_around(struct chaos *chaos, int centre)
     cut_around(chaos, centre, 1);
     cut_around(chaos, 0, -1);
     wires_apply(chaos->wires);
-    chaos_wait(chaos, "a leader that sees all others", somebody_leads, &term);
+    chaos_await(chaos, ELECTION_MS, somebody_leads, &term);
     cut_around(chaos, centre, -1);
     wires_apply(chaos->wires);
-    await_one_leader(chaos);
 }
 
 static void read_state_of(struct chaos *chaos, int id)
 {
     const struct cluster *cluster = chaos->cluster;
-    int64_t deadline_ms = process_now_ms() + CHAOS_WAIT_MS;
+    int64_t deadline_ms = process_now_ms() + 2 * CHAOS_WAIT_MS;
     for (;;) {
-        await_one_leader(chaos);
+        await_one_state(chaos);
         uint64_t term = cluster->leader_term;
         if (cluster->leader == id) {
             read_through(chaos, id);
@@ -165,7 +178,7 @@ void verdict(struct chaos *chaos)
     chaos->dice = dice_for(chaos->seed, DICE_VERDICT, 0);
     if (dice_chance(&chaos->dice, 0.5))
         start_all_anew(chaos);
-    chaos_wait(chaos, "the same applied index at all nodes", have_applied_the_same, NULL);
+    await_one_state(chaos);
     for (int id = 1; id <= chaos->count; id++)
         read_through(chaos, id);
     for (int id = 1; id <= chaos->count; id++)

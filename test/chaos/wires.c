@@ -162,12 +162,6 @@ static void end_all(struct wires *wires)
     }
 }
 
-void wires_heal(struct wires *wires)
-{
-    end_all(wires);
-    wires_apply(wires);
-}
-
 /* ---- The beginning and the end ---- */
 
 /* Whether all that may go wrong can be made to, here. */

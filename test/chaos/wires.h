@@ -36,6 +36,5 @@ void wires_unplug(struct wires *wires, int node, int by);
 void wires_choke(struct wires *wires, int node, int by);
 
 void wires_apply(struct wires *wires);
-void wires_heal(struct wires *wires); /* ends all faults, at once */
 
 #endif
