@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define README    "test/README.md"
+#define FAULTS    77
 #define TEXT_MAX  400000
 #define FOLDER    "test/"
 #define SCENARIOS "test/scenarios/*.c"
@@ -102,6 +103,33 @@ Test(faults_table, every_test_that_it_names_is_there)
             named += check_row(line, tests);
     }
     cr_assert_geq(named, 60, "only %d tests are named", named);
+}
+
+/* A row of numbers begins "| 14 |" or "| 32-38 |". */
+static void note_numbers(const char *line, bool seen[FAULTS + 1])
+{
+    int first, last, used = 0;
+    if (sscanf(line, "| %d-%d |%n", &first, &last, &used) != 2 || used == 0) {
+        used = 0;
+        if (sscanf(line, "| %d |%n", &first, &used) != 1 || used == 0)
+            return;
+        last = first;
+    }
+    cr_assert(1 <= first && first <= last && last <= FAULTS, "%.30s", line);
+    for (int number = first; number <= last; number++) {
+        cr_assert_not(seen[number], "%d has two rows", number);
+        seen[number] = true;
+    }
+}
+
+Test(faults_table, every_number_has_a_row)
+{
+    bool seen[FAULTS + 1] = {false};
+    const char *line = read_whole(README, readme);
+    for (; line != NULL; line = strchr(line + 1, '\n'))
+        note_numbers(line + (*line == '\n'), seen);
+    for (int number = 1; number <= FAULTS; number++)
+        cr_assert(seen[number], "%d has no row", number);
 }
 
 Test(faults_table, every_scenario_has_a_row)
