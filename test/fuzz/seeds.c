@@ -1,6 +1,7 @@
 /* seeds.c - writes what the fuzz targets begin with: `seeds FOLDER` makes FOLDER/TARGET/NAME for each. They are checked
  * in (test/fuzz/corpus), beside the inputs that have once found something, and are made anew (make fuzz-seeds) when a
  * format changes. What an input is made of is told at the head of each target. */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +285,24 @@ static void put_body_message(enum message_type type)
     frame_free(frame);
 }
 
+static const struct {
+    const char *name;
+    size_t offset; /* of 64 bits */
+} NUMBERS[] = {
+    {"term", offsetof(struct message, curr_term)},
+    {"prev_index", offsetof(struct message, prev_index)},
+    {"prev_term", offsetof(struct message, prev_term)},
+    {"last_log_index", offsetof(struct message, last_log_index)},
+    {"last_log_term", offsetof(struct message, last_log_term)},
+    {"commit_index", offsetof(struct message, commit_index)},
+    {"round", offsetof(struct message, round)},
+    {"time", offsetof(struct message, time_us)},
+    {"match_index", offsetof(struct message, match_index)},
+    {"rejected_index", offsetof(struct message, rejected_index)},
+    {"conflict_term", offsetof(struct message, conflict_term)},
+    {"conflict_index", offsetof(struct message, conflict_index)},
+};
+
 static void make_peers(void)
 {
     put_u8(1);
@@ -319,12 +338,30 @@ static void make_peers(void)
     save("peer", "each_bulk_message");
     put_u8(1);
     put_hello(CHANNEL_URGENT, 1, "test");
-    put_message(&(struct message){.type_of_message = RESPONSE_APPEND_ENTRIES, .curr_term = NUMBER_MAX,
-                                  .prev_index = NUMBER_MAX, .prev_term = NUMBER_MAX, .last_log_index = NUMBER_MAX,
-                                  .last_log_term = NUMBER_MAX, .commit_index = NUMBER_MAX, .round = NUMBER_MAX,
-                                  .time_us = NUMBER_MAX, .match_index = NUMBER_MAX, .rejected_index = NUMBER_MAX,
-                                  .conflict_term = NUMBER_MAX, .conflict_index = NUMBER_MAX});
+    put_message(&(struct message){.type_of_message = RESPONSE_APPEND_ENTRIES,
+                                  .curr_term = NUMBER_MAX,
+                                  .prev_index = NUMBER_MAX,
+                                  .prev_term = NUMBER_MAX,
+                                  .last_log_index = NUMBER_MAX,
+                                  .last_log_term = NUMBER_MAX,
+                                  .commit_index = NUMBER_MAX,
+                                  .round = NUMBER_MAX,
+                                  .time_us = NUMBER_MAX,
+                                  .match_index = NUMBER_MAX,
+                                  .rejected_index = NUMBER_MAX,
+                                  .conflict_term = NUMBER_MAX,
+                                  .conflict_index = NUMBER_MAX});
     save("peer", "numbers_at_their_limits");
+    for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++) {
+        struct message message = {.type_of_message = RESPONSE_VOTE};
+        char name[64];
+        snprintf(name, sizeof name, "%s_beyond_its_limit", NUMBERS[i].name);
+        *(uint64_t *)((char *)&message + NUMBERS[i].offset) = NUMBER_MAX + 1;
+        put_u8(1);
+        put_hello(CHANNEL_URGENT, 1, "test");
+        put_message(&message);
+        save("peer", name);
+    }
     put_u8(3);
     put_hello(CHANNEL_BULK, 1, "test");
     put_entries_message();
@@ -557,6 +594,10 @@ static void make_snapshots(void)
     put_key("a", "b", 0, 0, 0);
     put_key("a", "c", 0, 0, 0);
     save("snapshot", "a_key_twice");
+    put_snapshot_head(1, 0, 0, true);
+    out.bytes[2 + 36] = 2;
+    put_key("a", "b", 0, 0, 0);
+    save("snapshot", "fewer_keys_than_told");
     put_snapshot_head(0, 0, 0, true);
     save("snapshot", "damaged");
     put_snapshot_head(7, 9, 0, true);
@@ -740,6 +781,11 @@ static void make_configs(void)
     put_text(
         "{\"id\":1,\"data_dir\":\"/d\",\"cluster\":{\"name\":\"c\",\"members\":[{\"id\":1,\"peer\":\"[::1]:7101\"}]}}");
     save("config", "one_member.json");
+    put_text("{\"id\":1,\"data_dir\":\"d\",\"cluster\":{\"name\":\"c\",\"birth\":\"all\",\"members\":[{\"id\":1,"
+             "\"peer\":\"h:1\"}]},\"election_timeout_ms\":{\"min\":150,\"max\":151},\"heartbeat_ms\":75,"
+             "\"segment_bytes\":65536,\"log_cache_bytes\":65536,\"max_entry_bytes\":57280,\"max_request_bytes\":56256,"
+             "\"client_timeout_ms\":1,\"client_stall_ms\":3600000,\"max_clients\":1,\"max_memory_bytes\":1048576}");
+    save("config", "settings_at_their_limits.json");
     put_text("{\"id\":1,\"id\":2}");
     save("config", "a_key_twice.json");
     put_text("{\"a\":[1.5e9,-0,\"\\ud83d\\ude00\",null,true]}");

@@ -122,9 +122,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         whole -= cut;
     if (flags & MEND)
         bytes_put_u64(snapshot + whole - 8, bytes_checksum(snapshot, whole - 8));
+    uint64_t count = bytes_get_u64(snapshot + 36);
     struct keyspace *keyspace = kv_snapshot_decode(snapshot, whole, &wall_offset_us, &err);
     memory_free(snapshot);
     if (keyspace != NULL) {
+        assert(keyspace_count(keyspace) == count);
         check_accepted(keyspace, wall_offset_us, time_us);
         keyspace_free(keyspace);
         return 0;
