@@ -74,7 +74,7 @@ BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev redis
 
 # All that testing in every way needs (.ci/run).
 packages:
-	@bin/install-packages $(sort $(TEST_PACKAGES) $(FUZZ_PACKAGES) cppcheck)
+	@bin/install-packages $(sort $(TEST_PACKAGES) $(FUZZ_PACKAGES) cppcheck patch)
 
 # make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace, without the
 # faults that WITHOUT names (test/sim/plan.h), or with none from UNTIL on, in simulated microseconds.
