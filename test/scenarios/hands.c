@@ -143,12 +143,6 @@ void hands_elect(struct sim *sim, raft_id id)
     losing = before;
 }
 
-void hands_cut(struct sim *sim, raft_id id, raft_id other)
-{
-    sim_cut(sim, id, other);
-    sim_cut(sim, other, id);
-}
-
 static bool is_one_more_applied(struct sim *sim, void *context)
 {
     return sim_outcomes(sim, OUTCOME_APPLIED) > *(uint64_t *)context;

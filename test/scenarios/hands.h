@@ -44,9 +44,6 @@ void hands_append(struct sim *sim, raft_id leader, raft_id to, raft_index first,
 /* Lets one node be elected: nobody else's requests for votes arrive meanwhile. It must be able to. */
 void hands_elect(struct sim *sim, raft_id id);
 
-/* Cuts both ways between two nodes. */
-void hands_cut(struct sim *sim, raft_id id, raft_id other);
-
 /* Proposes a request at the leader, and runs until it is answered as applied. */
 void hands_write(struct sim *sim, raft_id leader, const char *request);
 

@@ -1,5 +1,5 @@
-/* Faults of replication and commitment that other servers had, as scenarios that must end well here. Their sources stand
- * above each. */
+/* Faults of replication and commitment that other servers had, as scenarios that must end well here. Their sources
+ * stand above each. */
 #include "scenarios/hands.h"
 
 #include "sim/world.h"
@@ -48,8 +48,9 @@ static void lose_entries_to(const struct figure *figure, int from, int to)
     hands_lose(figure->s[from], figure->s[to], ENTRIES);
 }
 
-/* (a) S1 leads and has replicated the entry to S2 alone. (b) S1 dies; S5 is elected by S3 and S4, takes another entry at
- * that index, and dies. (c) S1 is back, is elected, and replicates its old entry to S3: it is on a majority then. */
+/* (a) S1 leads and has replicated the entry to S2 alone. (b) S1 dies; S5 is elected by S3 and S4, takes another
+ * entry at that index, and dies. (c) S1 is back, is elected, and replicates its old entry to S3: it is on a majority
+ * then. */
 static struct figure figure_8(uint64_t seed)
 {
     struct figure figure = {.sim = hands_open(seed, 5)};
@@ -138,8 +139,8 @@ Test(log, figure_8_once_an_entry_of_the_own_term_is_committed_nothing_before_it_
 
 /* ---- Truncation ---- */
 
-/* akka-raft 66; willemt/raft's blind truncation: entries that are there already came again, late, and cut off what stood
- * behind them, which had been acknowledged. */
+/* akka-raft 66. A blind truncation: entries that are there already come again, late, and cut off what stands behind
+ * them, which has been acknowledged. */
 Test(log, appends_that_come_again_late_cut_off_nothing_that_was_acknowledged)
 {
     for (uint64_t seed = 0; seed < 5; seed++) {

@@ -153,8 +153,8 @@ static void measure_election(struct sim *sim, struct sample *sample)
     cr_assert(sim_run_until(sim, 10 * SECOND, has_whole_log, &dead));
 }
 
-/* Who reset its timeout for each request of the hopeless one, granted or not, was kept from standing by it: of three, the
- * mean was 767 ms and the longest 5.4 s. */
+/* Who reset its timeout for each request of the hopeless one, granted or not, was kept from standing by it: of
+ * three, the mean was 767 ms and the longest 5.4 s. */
 Test(original_loop, one_that_cannot_win_and_hurries_keeps_nobody_from_leading, .timeout = 300)
 {
     for (int count = 3; count <= 5; count += 2) {
