@@ -141,7 +141,6 @@ static void dial(struct connection *connection, int64_t now_us)
         stream_set_options(fd);
         watch_init(far, far->epoll, fd, wake, connection);
         connection->state = CONNECTING;
-        connection->connect_by_us = now_us + CONNECTION_CONNECT_US;
         if (connect(fd, &to->any, to->size) == 0 || errno == EINPROGRESS)
             return;
         watch_close(far);
@@ -162,12 +161,11 @@ static void begin(struct connection *connection, int64_t now_us)
 static void finish_connecting(struct connection *connection, int64_t now_us)
 {
     struct watch *far = &connection->sides[BACK];
-    int outcome = ETIMEDOUT;
+    int outcome = 0;
     socklen_t size = sizeof(outcome);
-    if (far->ready == 0 && now_us < connection->connect_by_us)
+    if (far->ready == 0)
         return;
-    if (far->ready != 0)
-        getsockopt(far->fd, SOL_SOCKET, SO_ERROR, &outcome, &size);
+    getsockopt(far->fd, SOL_SOCKET, SO_ERROR, &outcome, &size);
     far->ready = 0;
     if (outcome == 0 && !met_itself(far->fd)) {
         connection->state = CARRYING;
@@ -354,8 +352,6 @@ static int64_t next_us(const struct connection *connection, enum direction direc
 
 int64_t connection_next_us(const struct connection *connection)
 {
-    if (connection->state == CONNECTING)
-        return connection->connect_by_us;
     if (connection->state != CARRYING)
         return CLOCK_NEVER;
     int64_t forth_us = next_us(connection, FORTH), back_us = next_us(connection, BACK);

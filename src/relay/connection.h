@@ -20,8 +20,6 @@
 #include "relay/flow.h"
 #include "relay/watch.h"
 
-#define CONNECTION_CONNECT_US 3000000 /* how long whom it is for may take to accept */
-
 enum direction { FORTH, BACK }; /* from whoever opened it, and towards */
 
 struct road { /* in one direction */
@@ -40,7 +38,6 @@ struct connection {
     const struct road *roads;      /* two, by direction; borrowed */
     const struct resolved *target; /* borrowed */
     int attempt;                   /* which of the target's addresses is tried */
-    int64_t connect_by_us;         /* CONNECTING */
     struct watch sides[2];         /* by direction: what it reads from. The near one, then the far one */
     struct passage {
         struct flow flow;

@@ -109,8 +109,7 @@ bool relay_add_wire(struct relay *relay, raft_id from, raft_id to, const struct 
     wire->listener = listener;
     watch_init(&wire->watch, relay->epoll, fd, wire_accept, wire);
     relay->wires = wire;
-    if (relay->accept_again_us == CLOCK_NEVER)
-        watch_set(&wire->watch, EPOLLIN);
+    watch_set(&wire->watch, EPOLLIN);
     return true;
 }
 

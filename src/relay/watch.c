@@ -27,8 +27,7 @@ void watch_close(struct watch *watch)
 {
     if (watch->fd < 0)
         return;
-    watch_set(watch, 0); /* first: a descriptor's number is used again */
-    close(watch->fd);
+    close(watch->fd); /* which takes it out of the epoll */
     watch->fd = -1;
     watch->ready = 0;
 }

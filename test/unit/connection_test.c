@@ -103,6 +103,16 @@ static void set_stalled(enum direction direction, bool stalled)
     connection_tend(connection);
 }
 
+/* There is nothing to do, and nothing that wakes anybody in vain. */
+static void assert_at_rest(void)
+{
+    struct epoll_event event;
+    for (int i = 0; i < 20; i++)
+        turn();
+    cr_assert_eq(epoll_wait(epoll, &event, 1, 0), 0);
+    cr_assert_eq(connection_next_us(connection), CLOCK_NEVER);
+}
+
 /* ---- Bytes and ends ---- */
 
 Test(connection, bytes_pass_both_ways)
@@ -240,6 +250,22 @@ Test(connection, who_speaks_to_one_that_is_gone_is_reset)
     cr_assert_eq(connection->state, CLOSED);
 }
 
+Test(connection, a_reset_behind_a_fin_takes_its_time)
+{
+    open_through();
+    close_one(&near);
+    turn_expect_end(far, turn);
+    roads[FORTH].delay_us = 1000;
+    say(far, "is anybody there?");
+    struct pollfd reset = {.fd = far, .events = 0};
+    int64_t deadline_us = clock_now_us() + WAIT_MS * 1000LL;
+    while (poll(&reset, 1, 0) == 0) {
+        cr_assert_lt(clock_now_us(), deadline_us, "no reset came");
+        turn();
+    }
+    cr_assert_eq(connection->state, CLOSED);
+}
+
 /* ---- Whom it is for ---- */
 
 Test(connection, one_that_nobody_takes_is_reset)
@@ -275,8 +301,7 @@ Test(connection, one_that_is_not_taken_in_time_is_reset)
     begin();
     turn_expect_nothing(near, turn);
     cr_assert_eq(connection->state, CONNECTING);
-    cr_assert_gt(connection_next_us(connection), clock_now_us());
-    connection->connect_by_us = clock_now_us();
+    /* The kernel gives it up, as it does for what is not acknowledged, after four seconds. */
     turn_expect_reset(near, turn);
     for (int i = 0; i < 4; i++)
         close(full[i]);
@@ -294,12 +319,48 @@ Test(connection, a_cut_carries_nothing_and_closes_nothing_and_what_waits_arrives
     cr_assert_eq(shutdown(near, SHUT_WR), 0);
     turn_expect_nothing(far, turn);
     turn_expect_nothing(near, turn);
+    assert_at_rest();
     set_cut(FORTH, false);
     turn_expect(far, "one", turn);
     turn_expect_end(far, turn);
     turn_expect_nothing(near, turn);
     set_cut(BACK, false);
     turn_expect(near, "two", turn);
+}
+
+Test(connection, what_is_on_its_way_when_a_road_is_cut_waits)
+{
+    open_through();
+    roads[FORTH].delay_us = 1000;
+    say(near, "one");
+    while (flow_is_empty(&connection->passages[FORTH].flow))
+        turn();
+    int64_t due_us = connection->passages[FORTH].flow.due_us;
+    set_cut(FORTH, true);
+    while (clock_now_us() < due_us)
+        turn();
+    say(far, "two");
+    turn_expect(near, "two", turn); /* so it has been tended */
+    turn_expect_nothing(far, turn);
+    assert_at_rest();
+    set_cut(FORTH, false);
+    turn_expect(far, "one", turn);
+}
+
+Test(connection, a_reset_behind_a_fin_does_not_pass_a_cut_and_wakes_nobody)
+{
+    open_through();
+    close_one(&far);
+    turn_expect_end(near, turn);
+    say(near, "is anybody there?");
+    set_cut(BACK, true);
+    for (int i = 0; i < 20; i++)
+        turn();
+    assert_at_rest();
+    cr_assert_eq(poll(&(struct pollfd){.fd = near, .events = 0}, 1, 0), 0);
+    set_cut(BACK, false);
+    while (connection->state != CLOSED)
+        turn();
 }
 
 Test(connection, a_reset_does_not_pass_a_cut)
@@ -355,6 +416,29 @@ Test(connection, a_delay_is_kept_in_its_direction_and_order_too)
     turn_expect(far, "0123456789", turn);
     cr_assert_geq(clock_now_us(), began_us + 30000);
     turn_expect_end(far, turn);
+}
+
+Test(connection, jitter_makes_it_later)
+{
+    open_through();
+    roads[FORTH].jitter_us = 36000000000; /* that it is no more than a second by chance is one in 36,000 */
+    say(near, "late");
+    turn_expect_nothing(far, turn);
+    cr_assert_gt(connection_next_us(connection), clock_now_us());
+}
+
+Test(connection, a_slow_road_rests_and_wakes_nobody_until_it_is_as_fast_as_ever)
+{
+    open_through();
+    roads[FORTH].bytes_per_second = 1;
+    say(near, "12");
+    turn_expect(far, "1", turn);
+    connection->passages[FORTH].rest_until_us += 3600000000;
+    turn_expect_nothing(far, turn);
+    cr_assert_eq(epoll_wait(epoll, &(struct epoll_event){0}, 1, 0), 0);
+    roads[FORTH].bytes_per_second = 0;
+    connection_tend(connection);
+    turn_expect(far, "2", turn);
 }
 
 Test(connection, what_is_on_its_way_keeps_its_time_and_nothing_overtakes_it)
