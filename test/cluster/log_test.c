@@ -560,6 +560,7 @@ Test(log, rejoin_empty_lets_a_node_back_and_it_counts_again)
     cluster_node(cluster, empty)->option = "--rejoin-empty";
     cluster_start_node(cluster, empty, NULL);
     cluster_settle(cluster);
+    cluster_expect(cluster, empty, "The cluster lists our data folder");
     await_agreement(cluster, 1);
     uint64_t term = cluster->leader_term;
     cluster_kill(cluster, other);
