@@ -295,7 +295,7 @@ static void allow_few_files(struct cluster *cluster)
 Test(crowd, clients_cannot_take_the_descriptors_that_a_node_needs_for_its_peers)
 {
     static redisContext *contexts[FILES_ALLOWED];
-    struct cluster *cluster = serving_new(3, STEADY);
+    struct cluster *cluster = serving_new(3, "\"client_timeout_ms\":3600000," STEADY);
     int served = 0;
     allow_few_files(cluster);
     for (int id = 1; id <= 3; id++)
