@@ -81,6 +81,8 @@ packages:
 SEEDS      ?= 1000
 FIRST_SEED ?= 0
 TEST_SEEDS ?= 300
+# Tests with processes wait more than they work.
+CLUSTER_JOBS ?= 4
 # make chaos SECONDS=n SEED=s
 CHAOS_SECONDS      := $(or $(SECONDS),180)
 TEST_CHAOS_SECONDS ?= 15
@@ -128,7 +130,7 @@ test-sim: $(B)/scenarios $(B)/sim
 test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
 	@test/cluster/clients/install .build/clients
 	@MAILRAFTD=$(B)/mailraftd MAILRAFT_RELAY=$(B)/mailraft-relay COUNTERD=$(B)/counterd PRELOAD=$(B)/preload.so \
-	    CLIENTS=.build/clients test/run "tests with processes" $(B)/cluster.log $(B)/cluster
+	    CLIENTS=.build/clients test/run "tests with processes" $(B)/cluster.log $(B)/cluster -j$(CLUSTER_JOBS)
 
 # So many seconds of faults; what comes before and after takes some more.
 test-chaos: $(B)/chaos $(PROGRAMS) $(B)/preload.so
