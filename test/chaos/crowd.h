@@ -4,8 +4,9 @@
  * keys of its own: one that it only counts up, and many that it sets once. Of those every acknowledged write must be
  * there for as long as the run lasts, every refused one not, and of the others each may have been done once.
  *
- * Each has a connection to one node (hiredis), over which it sends several commands at once; it opens another one, to any
- * node, where that breaks or where it has lost its patience. Such as are cut off without hearing of it wait that long.
+ * Each has a connection to one node (hiredis), over which it sends several commands at once; it opens another one, to
+ * any node, where that breaks or where it has lost its patience. Whoever is cut off without hearing of it waits that
+ * long.
  *
  * Threads:  one for all clients, between crowd_start and crowd_rest; the rest is for when that is over, but for
  *           crowd_failure and crowd_writes.

@@ -4,8 +4,8 @@
  * nothing pauses it, and so on.
  *
  * Disks:  each is a tmpfs of its own. One that is full has no byte more than it holds.
- * Bad:    a machine that is so lets no sync return, or is slow with each, or its kernel does little at once, as was drawn
- *         when the node was started (preload.c).
+ * Bad:    a machine that is so lets no sync return, or is slow with each, or its kernel does little at once, as was
+ *         drawn when the node was started (preload.c).
  * Ends:   a node may end by a signal that it was sent, with 0 when it was told to stop, and with 4 when its disk was
  *         full; whatever else ends it fails the run, and so does what a sanitizer reports. */
 #ifndef CHAOS_MACHINES_H

@@ -2,8 +2,8 @@
  *
  *     chaos [--seconds N] [--seed S] [--keep FOLDER]
  *
- * The environment names the programs: MAILRAFTD, MAILRAFT_RELAY, and PRELOAD for preload.so. The seed decides what is done; what comes
- * of it depends on the machine too. Status 1: something that must hold did not (failure.h). */
+ * The environment names the programs: MAILRAFTD, MAILRAFT_RELAY, and PRELOAD for preload.so. The seed decides what is
+ * done; what comes of it depends on the machine too. Status 1: something that must hold did not (failure.h). */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -159,7 +159,7 @@ static void clean_up(struct chaos *chaos)
 
 /* ---- The run ---- */
 
-static int count_elections(const struct cluster *cluster)
+static int count_leaders(const struct cluster *cluster)
 {
     int count = 0;
     for (int term = 0; term < CLUSTER_TERMS_MAX; term++)
@@ -167,7 +167,7 @@ static int count_elections(const struct cluster *cluster)
     return count;
 }
 
-static void sum_up(const struct chaos *chaos, long seconds, int64_t took_ms)
+static void sum_up(const struct chaos *chaos, long seconds, int leaders, int64_t took_ms)
 {
     struct crowd_sums sums = crowd_sums(chaos->crowd);
     fputs("chaos: ", stdout);
@@ -175,7 +175,7 @@ static void sum_up(const struct chaos *chaos, long seconds, int64_t took_ms)
     printf("\nchaos: %lu calls over %lu connections: %lu answered, %lu refused, %lu uncertain, %lu lost with their "
            "connection, %lu given up\n",
            sums.calls, sums.connections, sums.acknowledged, sums.refused, sums.uncertain, sums.broken, sums.given_up);
-    printf("chaos: %d leaders; at most %.1f s without an acknowledged write\n", count_elections(chaos->cluster),
+    printf("chaos: %d leaders; at most %.1f s without an acknowledged write\n", leaders,
            (double)sums.longest_gap_us / 1e6);
     printf("chaos: seed %" PRIu64 " passed: %ld s of faults, %.1f s in all\n", chaos->seed, seconds,
            (double)took_ms / 1000);
@@ -190,8 +190,9 @@ static void run(struct chaos *chaos, long seconds)
         faults_step(chaos);
         chaos_pass(chaos, STEP_MS);
     }
+    int leaders = count_leaders(chaos->cluster);
     verdict(chaos);
-    sum_up(chaos, seconds, process_now_ms() - began_ms);
+    sum_up(chaos, seconds, leaders, process_now_ms() - began_ms);
 }
 
 static _Noreturn void usage(int status)

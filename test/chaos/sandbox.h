@@ -2,8 +2,8 @@
  * this program is, however it ends.
  *
  * The program becomes three processes. The first waits, and removes what has to be removed outside. The second is the
- * first of the new namespace of processes: when it ends, or the first one does, the kernel ends all others in there. The
- * third one goes on. Where we are not root, a namespace of users makes us so inside. */
+ * first of the new namespace of processes: when it ends, or the first one does, the kernel ends all others in there.
+ * The third one goes on. Where we are not root, a namespace of users makes us so inside. */
 #ifndef CHAOS_SANDBOX_H
 #define CHAOS_SANDBOX_H
 
