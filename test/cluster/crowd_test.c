@@ -36,12 +36,12 @@ static void assert_served(struct cluster *cluster, int id)
     redisFree(context);
 }
 
-static void set_big_value(struct cluster *cluster, int id)
+static void set_big_value(struct cluster *cluster, int id, size_t size)
 {
-    char *value = malloc(VALUE_BYTES);
+    char *value = malloc(size);
     redisContext *context = serving_connect(cluster, id);
-    memset(value, 'v', VALUE_BYTES);
-    redisReply *reply = redisCommand(context, "SET big %b", value, (size_t)VALUE_BYTES);
+    memset(value, 'v', size);
+    redisReply *reply = redisCommand(context, "SET big %b", value, size);
     cr_assert_not_null(reply);
     cr_assert_str_eq(answer_text(reply), "OK");
     freeReplyObject(reply);
@@ -82,7 +82,7 @@ static int count_answers(redisContext *context)
 Test(crowd, a_client_that_reads_no_replies_is_closed_and_one_that_is_silent_is_not)
 {
     struct cluster *cluster = serving_start(3, "\"client_stall_ms\":1000,\"client_timeout_ms\":3600000," STEADY);
-    set_big_value(cluster, 1);
+    set_big_value(cluster, 1, VALUE_BYTES);
     for (int id = 1; id <= 3; id++) {
         redisContext *silent = serving_connect(cluster, id);
         redisContext *stuck = serving_connect(cluster, id);
@@ -164,6 +164,8 @@ static const char *const LAST_WORDS[] = {
 #define WAYS_TO_GO (sizeof(LAST_WORDS) / sizeof(*LAST_WORDS))
 #define VANISHING  1000
 
+#define VANISHING_BYTES 20000 /* of the values that they ask for: not so many that answering takes its time */
+
 static void vanish(redisContext *context, bool reset)
 {
     const struct linger at_once = {.l_onoff = 1};
@@ -180,7 +182,7 @@ Test(crowd, a_thousand_clients_that_connect_and_vanish_do_no_harm)
     struct cluster *cluster = serving_start(3, PATIENT);
     int leader = cluster_settle(cluster), whole = 0;
     uint64_t term = cluster->leader_term;
-    set_big_value(cluster, 1);
+    set_big_value(cluster, 1, VANISHING_BYTES);
     for (int begin = 0; begin < VANISHING; begin += 100) {
         for (int i = begin; i < begin + 100; i++) {
             const char *words = LAST_WORDS[(size_t)i % WAYS_TO_GO];
