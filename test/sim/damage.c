@@ -189,6 +189,8 @@ bool damage_flip(struct sim *sim, struct machine *machine)
 {
     int64_t what = sim_draw(sim, 0, 10);
 
+    if (machine->life != NULL && !machine->ghost.loaded)
+        return false; /* what a start has read already, it need not notice */
     return what < 6 ? flip_log(sim, machine) : what < 9 ? flip_ballot(sim, machine) : flip_identity(sim, machine);
 }
 

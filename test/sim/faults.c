@@ -357,7 +357,10 @@ static bool do_to_machine(struct faults *faults, enum fault fault, struct machin
         done = end_at_start(faults, machine);
     else
         to_living(faults, fault, machine);
-    repair_later(faults, machine);
+    if (fault == PAUSE && sim_chance(faults->sim, 0.2))
+        repair_after(faults, machine, 4, 20); /* by when all others have long gone on without it */
+    else
+        repair_later(faults, machine);
     return done;
 }
 

@@ -76,6 +76,21 @@ Test(damage, every_file_that_vanishes_is_missed_or_held_nothing)
     cr_assert_gt(refused, 10);
 }
 
+Test(damage, nothing_flips_in_the_midst_of_a_start)
+{
+    struct sim *sim = counting_cluster();
+    struct machine *machine = resting(sim);
+
+    sim_restart(sim, machine->id);
+    for (int i = 0; i < 20; i++)
+        cr_assert_not(damage_flip(sim, machine));
+    sim_run_us(sim, SECOND);
+    while (!damage_flip(sim, machine))
+        ;
+    cr_assert(machine->disk.decayed);
+    sim_free(sim);
+}
+
 Test(damage, what_is_behind_the_log_hurts_nothing)
 {
     struct sim *sim = counting_cluster();
