@@ -135,11 +135,12 @@ uint64_t line_number(const char *line, const char *key)
 
 static void note_leader(struct cluster *cluster, struct node *node)
 {
-    cr_assert(node->term < CLUSTER_TERMS_MAX, "the terms have run away");
-    int other = cluster->leader_of[node->term];
+    uint64_t place = node->term - cluster->first_term;
+    cr_assert(place < CLUSTER_TERMS_MAX, "the terms have run away");
+    int other = cluster->leader_of[place];
     cr_assert(other == 0 || other == node->id, "nodes %d and %d both lead in term %llu", other, node->id,
               (unsigned long long)node->term);
-    cluster->leader_of[node->term] = node->id;
+    cluster->leader_of[place] = node->id;
     node->follows = node->id;
     node->follows_term = node->term;
     if (node->term > cluster->leader_term) {

@@ -44,7 +44,8 @@ struct cluster {
     int64_t wait_ms;     /* the deadline of what is waited for: PROCESS_WAIT_MS unless changed */
     char folder[64];
     struct node nodes[CLUSTER_NODES_MAX]; /* node N is at N - 1 */
-    int leader_of[CLUSTER_TERMS_MAX];     /* by term; 0: none */
+    uint64_t first_term;                  /* 0 unless changed: ... */
+    int leader_of[CLUSTER_TERMS_MAX];     /* ... by how many terms later; 0: none */
     int leader;                           /* of the newest term that has had one */
     uint64_t leader_term;
 };
