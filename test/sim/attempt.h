@@ -1,5 +1,5 @@
-/* attempt.h - one run of a seed in a process of its own, so that a violated invariant, a failed assertion or a loop ends
- * that process alone; and what such an end was about. */
+/* attempt.h - one run of a seed in a process of its own, so that a violated invariant, a failed assertion or a loop
+ * ends that process alone; and what such an end was about. */
 #ifndef SIM_ATTEMPT_H
 #define SIM_ATTEMPT_H
 

@@ -105,8 +105,8 @@ static const char *log_path(const struct machine *machine, uint64_t number, char
     return path;
 }
 
-/* Of the file with the newest frame: behind that, only while nobody writes there; and not the frame itself, unless it is
- * a witness: without one, it looks like a write in flight. */
+/* Of the file with the newest frame: behind that, only while nobody writes there; and not the frame itself, unless it
+ * is a witness: without one, it looks like a write in flight. */
 static bool is_told_from_writing(const struct machine *machine, uint64_t offset)
 {
     const struct durable_log *log = &machine->ghost.log;

@@ -3,9 +3,9 @@
  * Draws:     every fault has a number, and draws from numbers of its own, which begin with the seed and that number:
  *            what it is, whom it hits, for how long, and when the next one comes. So a fault that is left out (plan.h)
  *            changes neither the others nor what anybody else draws, but for what follows from it.
- * Limits:    what no cluster survives is not done. A minority of the machines at most is damaged, has lost its folder or
- *            is not known to the others yet; damage that cannot be told from a write in flight (README, "The log on
- *            disk") is left out. Whoever refuses a damaged folder gets an empty one, as its operator is told to do. */
+ * Limits:    what no cluster survives is not done. A minority of the machines at most is damaged, has lost its folder
+ *            or is not known to the others yet; damage that cannot be told from a write in flight (README, "The log
+ *            on disk") is left out. Whoever refuses a damaged folder gets an empty one, as its operator is told. */
 #ifndef SIM_FAULTS_H
 #define SIM_FAULTS_H
 

@@ -2,15 +2,15 @@
  *
  *     sim --seeds N [--first-seed M] [--jobs J]   runs M to M+N-1, and tells how many passed
  *         --also F                                and those that a file lists, at the beginning of its lines
+ *         --shrink SECONDS                        of the processor, spent at most on making failures smaller
  *         --until-failure [--step K]              M, M+K, M+2K, ... one by one, and only until one fails: what it tells
  *                                                 is one line
  *     sim --seed S                                runs one and prints its trace
  *         --without LIST --until US               with some faults left out (plan.h), or none after so long
  *     sim --failovers N                           measures: N elections of 5 nodes
- *         --shrink SECONDS                        of the processor, spent at most on making failures smaller
  *
  * Each job is a process of its own, so that a failure ends that one alone (attempt.h); its seed is then run once more
- * for its trace, whose end is printed, and again and again with fewer faults (shrink.h). Each failure ends with one line
+ * for its trace, whose end is printed, and again and again with fewer faults (shrink.h). Each failure ends with a line
  * "seed S failed: INVARIANT". Exit status 1 when a seed failed. */
 #include <assert.h>
 #include <errno.h>

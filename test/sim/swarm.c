@@ -475,8 +475,8 @@ static void check_reads(struct swarm *swarm)
         sim_fail("what clients read last is not answered");
     after = users_unanswered(swarm->users);
     if (memcmp(&before, &after, sizeof before) != 0)
-        sim_fail("clients have no answers, though nothing goes wrong: %zu lost their connection, %zu gave up, %zu calls "
-                 "were uncertain, %zu refused",
+        sim_fail("clients have no answers, though nothing goes wrong: %zu lost their connection, %zu gave up, "
+                 "%zu calls were uncertain, %zu refused",
                  after.lost - before.lost, after.gave_up - before.gave_up, after.uncertain - before.uncertain,
                  after.refused - before.refused);
     if (!history_check(users_history(swarm->users), calm_us))
@@ -488,7 +488,7 @@ static void check_reads(struct swarm *swarm)
 
 /* ---- The run ---- */
 
-/* So long the faults last at most; asked after each, so that it is known also of a run that does not come to its end. */
+/* After each step while faults happen, so that it is known also of a run that does not come to its end. */
 static bool note_result(struct sim *sim, void *context)
 {
     const struct swarm *swarm = context;
