@@ -492,6 +492,11 @@ bool faults_include(const struct faults *faults, enum fault fault)
     return faults->on[fault];
 }
 
+int64_t faults_next_us(const struct faults *faults)
+{
+    return faults->next.due_us;
+}
+
 /* What a first start leaves half made is made again. */
 static void end_first_lives(struct faults *faults)
 {

@@ -29,6 +29,7 @@ bool faults_include(const struct faults *faults, enum fault fault); /* a kind, i
 
 /* Once there are machines: from now on things go wrong. */
 void faults_begin(struct faults *faults, const struct faults_config *config);
+int64_t faults_next_us(const struct faults *faults); /* when something may go wrong next */
 /* They no longer do; all ways are open. Machines stay as they are, until they are mended. */
 void faults_end(struct faults *faults);
 /* The machine lives and runs, and its disk works. One that is damaged or has lost its folder begins anew. */

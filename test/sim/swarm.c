@@ -104,16 +104,25 @@ static int64_t propose_every_us(const struct swarm *swarm)
     return swarm->propose_every_us / (two ? HASTE : 1);
 }
 
+/* Often right before something may go wrong, so that it goes wrong with what clients want. */
+static int64_t next_proposal_us(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    int64_t due_us = sim->now_us + sim_draw(sim, 0, propose_every_us(swarm));
+    int64_t before_us = faults_next_us(swarm->faults) - sim_draw(sim, 0, 4 * sim->network.delay_max_us);
+
+    return sim_flip_coin() && before_us > sim->now_us && before_us < due_us ? before_us : due_us;
+}
+
 static void proposal_fire(struct event *event)
 {
     struct swarm *swarm = (struct swarm *)event;
-    struct sim *sim = swarm->sim;
 
     if (swarm->users != NULL)
         users_call(swarm->users);
     else
         propose_some(swarm);
-    event_schedule(sim, event, sim->now_us + sim_draw(sim, 0, propose_every_us(swarm)));
+    event_schedule(swarm->sim, event, next_proposal_us(swarm));
 }
 
 /* ---- The draw ---- */
