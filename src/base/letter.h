@@ -62,7 +62,8 @@ enum letter_kind {
     LETTER_READ_ENTRIES, /* range: where they are; place.first and place.last are those that are wanted */
     /* to the applier, in the inner lane (in the control lane: NO_MORE) */
     LETTER_APPLY, /* entries, and for which of them somebody waits */
-    LETTER_QUERY, /* request, for proposer; time_us: the cluster's time at which it is answered */
+    LETTER_QUERY, /* request, for proposer; time_us: the cluster's time at which it is answered; number: how many
+                     LETTER_READ_EARLY its sender had taken when it left */
     /* to whoever proposed, in the inner lane */
     LETTER_REPLY, /* reply, to what carried this number */
     /* to the watcher, in the inner lane */

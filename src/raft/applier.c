@@ -34,6 +34,7 @@ struct applier {
     size_t sack_count;
     struct credit *credit; /* for the large answers that leave */
     size_t gathered_bytes; /* of all that is in them */
+    uint64_t given_back;   /* queries, as LETTER_READ_EARLY */
 };
 
 static struct letter *reply_new(const struct proposer *proposer, enum outcome outcome, raft_index index,
@@ -171,8 +172,10 @@ static void apply(struct applier *applier, struct letter *letter)
 /* Takes the letter. Those who ask at once are answered at once. */
 static void answer(struct applier *applier, struct letter *query)
 {
-    if (applier->standing.deadline_us <= query->time_us) {
+    bool early = applier->standing.deadline_us <= query->time_us;
+    if (early || query->number < applier->given_back) {
         query->kind = LETTER_READ_EARLY;
+        applier->given_back++;
         send(applier, applier->answers, query);
         return;
     }

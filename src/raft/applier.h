@@ -25,7 +25,8 @@ struct applier *applier_start(const struct mailraft_machine *machine, struct pil
 void applier_apply(struct applier *applier, struct batch *entries, struct wait *waits, size_t wait_count);
 
 /* Answers queries, LETTER_QUERY, behind what was to be applied before them; empties the list. One at whose time
- * something is due that no entry has told of goes back to the server as LETTER_READ_EARLY. */
+ * something is due that no entry has told of goes back to the server as LETTER_READ_EARLY; and so do those that left
+ * there before it had taken all that went back (number: how many it had), or they would be answered before them. */
 void applier_query(struct applier *applier, struct letter_list *queries);
 
 /* It ends with the batch that it is at: whoever waits for a later one learns that its outcome is uncertain. */

@@ -68,15 +68,20 @@ void reads_count(struct server *server)
 
 /* ---- Handing over ---- */
 
+/* What one client asks for twice must not show it an older state the second time: so none overtakes those that the
+ * applier has given back. */
 void reads_hand_over(struct server *server)
 {
     struct letter_list ready = {0}, early = {0};
     struct letter *query;
+    if (server->reads_early_index > server->handed_index)
+        return;
     while ((query = letter_list_take(&server->reads_confirmed)) != NULL)
         letter_list_add(query->index <= server->handed_index ? &ready : &early, query);
     server->reads_confirmed = early;
     for (query = ready.first; query != NULL; query = query->next) {
         query->kind = LETTER_QUERY;
+        query->number = server->reads_early_count;
         if (query->time_us == 0)
             query->time_us = cluster_time_now(&server->time, server->now_us);
     }
@@ -87,6 +92,7 @@ void reads_hand_over(struct server *server)
 void reads_take_early(struct server *server)
 {
     struct letter *query = server->letter;
+    server->reads_early_count++;
     if (server->role != LEADER) {
         route_refuse(server, &query->proposer);
         return;
@@ -94,7 +100,7 @@ void reads_take_early(struct server *server)
     server->letter = NULL;
     if (server->time.entry_time_us < query->time_us)
         replication_append_time(server, ENTRY_TIME);
-    query->index = raft_log_last_index(&server->raft_log);
+    query->index = server->reads_early_index = raft_log_last_index(&server->raft_log);
     letter_list_add(&server->reads_confirmed, query);
     reads_hand_over(server);
 }
@@ -113,4 +119,5 @@ void reads_abandon(struct server *server)
     refuse_all(server, &server->reads_gathered);
     refuse_all(server, &server->reads_confirming);
     refuse_all(server, &server->reads_confirmed);
+    server->reads_early_index = 0;
 }

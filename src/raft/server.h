@@ -219,6 +219,8 @@ struct server {
     struct letter_list reads_gathered;   /* queries that came since the last round for queries began ... */
     struct letter_list reads_confirming; /* ... that wait for the answers to it (number: the round) ... */
     struct letter_list reads_confirmed;  /* ... and for their entry to be handed to the applier */
+    uint64_t reads_early_count;   /* that the applier has given back, in whatever role we were ... */
+    raft_index reads_early_index; /* ... and the entry that they wait for, and all others with them */
 
     /* The way of clients here to the leader. */
     struct way way;

@@ -251,6 +251,65 @@ Test(applier, tells_the_machines_next_deadline)
     play(tell_deadline);
 }
 
+/* ---- Queries ---- */
+
+/* early_count: how many that were given back its sender had taken. */
+static void query(struct scene *scene, uint64_t number, int64_t time_us, uint64_t early_count)
+{
+    struct letter_list queries = {0};
+    struct letter *letter = letter_new(LETTER_QUERY);
+    mailraft_buffer_put(&letter->request, "get", 3);
+    letter->proposer = (struct proposer){.pile = scene->client, .number = number};
+    letter->time_us = time_us;
+    letter->number = early_count;
+    letter_list_add(&queries, letter);
+    applier_query(scene->applier, &queries);
+}
+
+static void expect_given_back(struct scene *scene, uint64_t number)
+{
+    int64_t now_us;
+    struct letter *letter = pile_take(scene->server, LANE_CLIENTS, clock_now_us() + 1000000, &now_us);
+    cr_assert_not_null(letter);
+    cr_assert_eq(letter->kind, LETTER_READ_EARLY);
+    cr_assert_eq(letter->proposer.number, number);
+    letter_free(letter);
+}
+
+static void expect_read(struct scene *scene, uint64_t number)
+{
+    int64_t now_us;
+    struct letter *letter = pile_take(scene->client, LANE_CLIENTS, clock_now_us() + 1000000, &now_us);
+    cr_assert_not_null(letter);
+    cr_assert_eq(letter->number, number);
+    cr_assert_eq(letter->reply.outcome, OUTCOME_READ);
+    letter_free(letter);
+}
+
+static void give_back(struct scene *scene)
+{
+    applier_apply(scene->applier, BATCH(1, "deadline 5000"), NULL, 0);
+    expect_applied(scene, 1, ENTRY_HEAD_BYTES + strlen("deadline 5000"));
+    query(scene, 1, 4000, 0);
+    expect_read(scene, 1);
+    query(scene, 2, 6000, 0);
+    expect_given_back(scene, 2);
+    applier_apply(scene->applier, BATCH(2, "", "", "", ""), NULL, 0); /* the last of them is of 5000: nothing is due */
+    expect_applied(scene, 5, 4 * (ENTRY_HEAD_BYTES + 8));
+    query(scene, 3, 7000, 0);
+    expect_given_back(scene, 3);
+    expect_no_reply(scene);
+    query(scene, 2, 6000, 2);
+    query(scene, 3, 7000, 2);
+    expect_read(scene, 2);
+    expect_read(scene, 3);
+}
+
+Test(applier, gives_queries_back_that_come_too_early_and_those_that_would_overtake_them)
+{
+    play(give_back);
+}
+
 /* ---- What leaves together ---- */
 
 static struct scene *the_scene;

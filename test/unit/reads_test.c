@@ -240,6 +240,43 @@ Test(reads, one_at_whose_time_something_is_due_waits_for_an_entry_that_says_so)
     stage_close(sim);
 }
 
+/* Its client would see first what is newer, and then what is older. */
+Test(reads, none_overtakes_one_that_waits_for_the_time)
+{
+    struct sim *sim = open_leader();
+    stage_ask_command(sim, 1, "expire 20");
+    stage_acknowledge(sim, 2, 1, 2);
+    cr_assert_str_eq(stage_reply(sim), "1 APPLIED 2 0");
+    stage_server(sim)->machine_deadline_us = MAILRAFT_NO_DEADLINE; /* the leader does not look by itself */
+    sim_run_us(sim, 25 * US);
+    stage_ask_command(sim, 2, "add 1");
+    stage_ask_command(sim, 3, "add 1");
+    sim_run_us(sim, US); /* so that only a later entry tells the time of a query */
+    stage_ask_query(sim, 4, "get", false);
+    answer_round(sim, 2);
+    cr_assert_eq(raft_log_last_index(&stage_server(sim)->raft_log), 5);
+    stage_acknowledge(sim, 2, 1, 3);
+    cr_assert_str_eq(stage_reply(sim), "2 APPLIED 3 1"); /* nothing is due any more */
+    stage_ask_query(sim, 5, "get", false);
+    answer_round(sim, 2);
+    cr_assert_str_eq(stage_reply(sim), "");
+    stage_acknowledge(sim, 2, 1, 5);
+    cr_assert_str_eq(stage_reply(sim), "3 APPLIED 4 2");
+    cr_assert_str_eq(stage_reply(sim), "4 READ 0 2");
+    cr_assert_str_eq(stage_reply(sim), "5 READ 0 2");
+    stage_close(sim);
+}
+
+Test(reads, whoever_leads_again_waits_for_no_entry_of_before)
+{
+    struct sim *sim = open_leader();
+    stage_ask_query(sim, 1, "get", false);
+    stage_server(sim)->reads_early_index = 99;
+    stage_deliver(sim, REQUEST_APPEND_ENTRIES, 2, 2);
+    cr_assert_eq(stage_server(sim)->reads_early_index, 0);
+    stage_close(sim);
+}
+
 /* ---- The end ---- */
 
 Test(reads, whoever_does_not_lead_any_more_answers_none)
