@@ -125,7 +125,7 @@ test-unit: $(B)/unit $(B)/unit_sim
 
 test-sim: $(B)/scenarios $(B)/sim
 	@test/run "scenarios" $(B)/scenarios.log $(B)/scenarios
-	@test/run "simulated runs" $(B)/sim.log $(B)/sim --seeds $(TEST_SEEDS) --also test/sim/seeds
+	@test/run "simulated runs" $(B)/sim.log $(B)/sim --seeds $(TEST_SEEDS) --first-seed $(FIRST_SEED) --also test/sim/seeds
 
 test-cluster: programs $(B)/cluster $(B)/counterd $(B)/preload.so
 	@test/cluster/clients/install .build/clients

@@ -23,6 +23,16 @@
 #define CHECK_LEAKS 1
 #endif
 
+/* Of tests that try very many cases of one kind: how many, and how far from one to the next. The thread sanitizer takes
+ * some ten times as long, and has little to say of a simulator that is one thread: there, a part of them. */
+#ifdef CHECK_PLAIN_RUNNER
+#define CHECK_MANY(Count) ((Count) / 5)
+#define CHECK_STRIDE 5
+#else
+#define CHECK_MANY(Count) (Count)
+#define CHECK_STRIDE 1
+#endif
+
 #ifndef CHECK_PLAIN_RUNNER
 
 #include <criterion/criterion.h>

@@ -17,7 +17,7 @@
 #define STEPS_MAX     40
 #define LOG_MAX       400
 #define REST_US       30000 /* long enough for a witness */
-#define SEEDS         10
+#define SEEDS         CHECK_MANY(10)
 
 /* ---- What is asked for ---- */
 
@@ -462,7 +462,7 @@ static bool survives_end_of_start(uint64_t seed, enum sim_end end, uint64_t call
 
 static void survives_any_end_of_start(enum sim_end end)
 {
-    for (uint64_t call = 3; survives_end_of_start(call, end, call, 1); call += 3) {
+    for (uint64_t call = 3; survives_end_of_start(call, end, call, 1); call += 3 * CHECK_STRIDE) {
         uint64_t calls = 1;
         while (survives_end_of_start(call, end, call, calls + 1))
             calls++;
@@ -521,7 +521,7 @@ static struct life draw_life(struct sim *sim, const struct found *found, struct 
 
 Test(crash, a_log_survives_one_crash_after_the_other, .timeout = 300)
 {
-    for (uint64_t seed = 0; seed < 100; seed++) {
+    for (uint64_t seed = 0; seed < CHECK_MANY(100); seed++) {
         struct sim *sim = machine(seed);
         struct found found = start(sim, "at first");
         for (unsigned generation = 0; generation < 5 && found.last < LOG_MAX - 8 * STEPS_MAX; generation++) {
@@ -574,7 +574,7 @@ static void survives_trouble(void (*trouble)(struct sim *), const struct mailraf
             expect_kept(&life, "after a failure");
             sim_free(sim);
         }
-    cr_assert_geq(failures, 50);
+    cr_assert_geq(failures, 5 * SEEDS);
 }
 
 Test(crash, a_full_disk_ends_the_work_and_loses_nothing_that_was_answered, .timeout = 120)

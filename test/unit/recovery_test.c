@@ -443,7 +443,7 @@ static void flip_each_byte(size_t count, const char *entries, const char *entrie
     struct sim *sim = small_log(frames, count);
     struct platters *whole = platters_read(sim);
     for (uint64_t file = 1; file <= 2; file++)
-        for (uint64_t offset = 0; offset < FILE_BYTES; offset++) {
+        for (uint64_t offset = 0; offset < FILE_BYTES; offset += CHECK_STRIDE) {
             sim_disk_flip(sim, 1, path_of(file), offset);
             bool refused = is_durable_part(frames, count - 1, file, offset);
             bool cut = is_durable_part(frames + count - 1, 1, file, offset);

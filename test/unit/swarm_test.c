@@ -124,7 +124,7 @@ Test(swarm, faults_end_when_the_plan_says)
 }
 
 /* Kinds that there are by name alone find nothing. */
-Test(swarm, every_kind_of_fault_happens)
+Test(swarm, every_kind_of_fault_happens, .timeout = 300)
 {
     bool happened[FAULT_EVENTS] = {false};
     int missing = FAULT_EVENTS;
