@@ -161,8 +161,8 @@ static void answer_thrice(struct sim *sim, enum message_type type, raft_id voter
         sim_deliver(sim, 1, &vote);
 }
 
-/* akka-raft 47, and the loop that this server began with: 2 * votes > n, counting messages. With three members it
- * cannot show, since one vote beside the own is a majority. */
+/* akka-raft 47, and naive loops: 2 * votes > n, counting messages. With three members it cannot show, since one
+ * vote beside the own is a majority. */
 Test(elections, of_four_and_of_five_one_voter_is_no_majority_however_often_it_answers)
 {
     for (int count = 4; count <= 5; count++) {

@@ -1,6 +1,6 @@
-/* What the loop that this server began with did wrong: a switch over three roles, each a loop around its mail, in which
- * a leader did not answer requests for its vote, a follower put its own candidacy off for whoever asked, votes were
- * counted by message, and a letter that changed the role was handled by both. */
+/* What a naive election loop does wrong: a switch over three roles, each a loop around its mail, in which a leader does
+ * not answer requests for its vote, a follower puts its own candidacy off for whoever asks, votes are counted by
+ * message, and a letter that changes the role is handled by both. */
 #include "scenarios/hands.h"
 #include "unit/stage.h"
 
@@ -40,8 +40,8 @@ static int answers_to(struct sim *sim, raft_id peer, enum message_type type)
     return answers;
 }
 
-/* A candidate of a term was told nothing by the leader of that term, and waited for its timeout. */
-Test(original_loop, every_request_is_answered_at_once_and_once_in_every_role_whatever_its_term)
+/* Where a leader does not answer, a candidate of its term learns of it no sooner than by its own timeout. */
+Test(naive_loop, every_request_is_answered_at_once_and_once_in_every_role_whatever_its_term)
 {
     static const enum message_type REQUESTS[] = {REQUEST_PRE_VOTE, REQUEST_VOTE, REQUEST_APPEND_ENTRIES};
     for (int stand = FOLLOWS; stand < STANDS; stand++)
@@ -89,7 +89,7 @@ static int count_candidates(struct sim *sim)
 }
 
 /* The winner says at once that it leads: nobody waits for the next heartbeat, which is 50 ms later. */
-Test(original_loop, who_lost_an_election_follows_within_a_round_trip_and_two_syncs)
+Test(naive_loop, who_lost_an_election_follows_within_a_round_trip_and_two_syncs)
 {
     int losers = 0;
     for (uint64_t seed = 0; seed < 60; seed++) {
@@ -153,9 +153,9 @@ static void measure_election(struct sim *sim, struct sample *sample)
     cr_assert(sim_run_until(sim, 10 * SECOND, has_whole_log, &dead));
 }
 
-/* Who reset its timeout for each request of the hopeless one, granted or not, was kept from standing by it: of
- * three, the mean was 767 ms and the longest 5.4 s. */
-Test(original_loop, one_that_cannot_win_and_hurries_keeps_nobody_from_leading, .timeout = 300)
+/* Who begins its timeout anew for each request of the hopeless one, granted or not, is kept from standing by it: of
+ * three, the mean is 767 ms then, and the longest 5.4 s. */
+Test(naive_loop, one_that_cannot_win_and_hurries_keeps_nobody_from_leading, .timeout = 300)
 {
     for (int count = 3; count <= 5; count += 2) {
         struct sample sample = {0, 0, 0};
@@ -191,7 +191,7 @@ struct letter_case {
 };
 
 /* Each comes twice: it is answered twice, and has changed everything with the first. */
-Test(original_loop, whatever_a_letter_changes_is_changed_once_and_answered_once)
+Test(naive_loop, whatever_a_letter_changes_is_changed_once_and_answered_once)
 {
     static const struct letter_case LETTERS[] = {{REQUEST_APPEND_ENTRIES, 0, false},
                                                  {REQUEST_APPEND_ENTRIES, 1, false},
