@@ -152,8 +152,8 @@ static void change_road(struct road *road, const struct relay_order *order)
 
 static void change_connection(struct connection *connection, enum direction direction, const struct relay_order *order)
 {
-    if (connection->state == VANISHED)
-        return; /* whatever is done to it, nobody may hear of it */
+    if (connection->state == VANISHED || connection->state == CLOSED)
+        return; /* whatever is done to the one, nobody may hear of it, and the other is about to be freed */
     if (order->verb == RELAY_BREAK)
         connection_break(connection);
     else if (order->verb == RELAY_VANISH)
