@@ -32,8 +32,8 @@ SIM_LIBS := -lxxhash -lsodium -lJudy
 # The seam: what touches the machine. The simulator links its own in their place.
 SEAM     := src/base/clock.c src/base/random.c src/base/thread.c src/base/disk.c src/base/log.c src/base/memory.c
 MAIL     := $(wildcard src/mail/*.c)
-# Of serve/, what the simulator replaces or has no use for, with service.c, in whose place the tests' programs have their
-# own; and the rest.
+# Of serve/, what the simulator replaces or has no use for, with service.c, in whose place the tests' programs have
+# their own; and the rest.
 SERVE    := $(addprefix src/serve/,address.c clients.c config.c connections.c json_strict.c output.c service.c)
 DESK     := $(filter-out $(SERVE),$(wildcard src/serve/*.c))
 CORE     := $(filter-out $(SEAM),$(wildcard src/base/*.c)) $(wildcard src/raft/*.c) $(wildcard src/storage/*.c) $(DESK)
@@ -93,8 +93,8 @@ MAKE_ALL := $(MAKE) --no-print-directory
 JOBS      = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs tests run test test-unit test-sim test-cluster test-chaos sim sim-mutants chaos fuzz fuzz-programs \
-        fuzz-corpus fuzz-seeds lint packages bench clean install help
+.PHONY: all programs tests run test test-unit test-sim test-cluster test-chaos sim sim-mutants chaos fuzz \
+        fuzz-programs fuzz-corpus fuzz-seeds lint packages bench clean install help
 
 all: programs
 
@@ -190,7 +190,8 @@ $(B)/counterd: $(call objects,src/mailraftd.c test/cluster/counterd.c test/count
                $(filter-out $(B)/src/serve/service.o,$(REAL_O))
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-# Between the program and the C library: a disk or a name server that hangs, or fails. Never with a sanitizer of its own.
+# Between the program and the C library: a disk or a name server that hangs, or fails. Never with a sanitizer of its
+# own.
 $(B)/preload.so: test/cluster/preload.c $(B)/flags
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -shared -fPIC -o $@ $<
 
@@ -207,8 +208,8 @@ $(B)/proposerd: $(call objects,src/mailraftd.c test/bench/proposerd.c) $(filter-
 F             := .build/fuzz
 FUZZ_TARGETS  := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
 FUZZ_SECONDS   = $(or $(SECONDS),60)
-FUZZ_FLAGS    := -Isrc -Iinclude -Itest -I$(F)/generated -DMAILRAFT_VERSION='"$(VERSION)"' -std=c11 -D_GNU_SOURCE -pthread \
-                 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_FLAGS    := -Isrc -Iinclude -Itest -I$(F)/generated -DMAILRAFT_VERSION='"$(VERSION)"' -std=c11 -D_GNU_SOURCE \
+                 -pthread -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ_LIBRARY  := $(filter-out $(addprefix src/,base/clock.c base/random.c base/disk.c base/log.c mail/stream.c \
                  serve/service.c serve/clients.c),$(wildcard $(addsuffix /*.c,src/base src/mail src/storage src/serve))) \
                  src/raft/configuration.c $(filter-out %_fuzz.c %/seeds.c,$(wildcard test/fuzz/*.c)) test/transcript.c
@@ -245,7 +246,8 @@ $(F)/generated/raft_message.pb-c.c: src/mail/raft_message.proto
 $(F)/generated/raft_message.pb-c.o: $(F)/generated/raft_message.pb-c.c
 	clang $(FUZZ_FLAGS) -w -MMD -MP -c -o $@ $<
 
-# What writes and reads numbers by the ten thousand has nothing to tell the fuzzer, and telling it takes most of the time.
+# What writes and reads numbers by the ten thousand has nothing to tell the fuzzer, and telling it takes most of the
+# time.
 $(addprefix $(F)/src/,base/bytes.o base/buffer.o): private FUZZ_FLAGS += -fno-sanitize=fuzzer-no-link
 $(addprefix $(F)/src/serve/,kv_snapshot.o keyspace.o): private FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp
 

@@ -1,7 +1,7 @@
 /* message.h - what members of a cluster tell each other, as a plain struct. mail/wire turns it into bytes.
  *
- * The field names of the original RaftMessage are kept (type_of_message, curr_term, server_id, vote_granted,
- * entries_appended); the others are those of the paper's Figure 2. */
+ * Fields are called as in RaftMessage (mail/raft_message.proto): type_of_message, curr_term, server_id, vote_granted,
+ * entries_appended; the others as in the paper's Figure 2. */
 #ifndef BASE_MESSAGE_H
 #define BASE_MESSAGE_H
 

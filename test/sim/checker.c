@@ -85,12 +85,12 @@ static bool newest_ballot(struct machine *machine, bool durable, struct ballot *
     return sound[0] || sound[1];
 }
 
-static void check_next_ballot(const struct machine *machine, struct ballot old, struct ballot new)
+static void check_next_ballot(const struct machine *machine, struct ballot old, struct ballot next)
 {
-    if (new.term < old.term)
-        sim_fail("the durable term of %d went back from %" PRIu64 " to %" PRIu64, machine->id, old.term, new.term);
-    if (new.term == old.term && old.voted_for != NO_ONE &&new.voted_for != old.voted_for)
-        sim_fail("%d chose %d and then %d in term %" PRIu64, machine->id, old.voted_for, new.voted_for, new.term);
+    if (next.term < old.term)
+        sim_fail("the durable term of %d went back from %" PRIu64 " to %" PRIu64, machine->id, old.term, next.term);
+    if (next.term == old.term && old.voted_for != NO_ONE && next.voted_for != old.voted_for)
+        sim_fail("%d chose %d and then %d in term %" PRIu64, machine->id, old.voted_for, next.voted_for, next.term);
 }
 
 void check_ballot_synced(struct machine *machine)
@@ -158,8 +158,9 @@ static bool keeps_vote(struct machine *voter, raft_id leader, raft_term term)
 
     if (vote_in(&voter->ghost, term) != leader)
         return false;
-    return voter->ghost.emptied || voter->disk.decayed || (newest_ballot(voter, true, &ballot) &&
-                                    (ballot.term > term || (ballot.term == term && ballot.voted_for == leader)));
+    return voter->ghost.emptied || voter->disk.decayed ||
+           (newest_ballot(voter, true, &ballot) &&
+            (ballot.term > term || (ballot.term == term && ballot.voted_for == leader)));
 }
 
 static void check_votes_of_leader(const struct machine *leader, raft_term term)
