@@ -72,10 +72,6 @@ TEST_PACKAGES := $(RUN_PACKAGES) libcriterion-dev libhiredis-dev redis-tools pyt
 FUZZ_PACKAGES := $(RUN_PACKAGES) clang libclang-rt-14-dev
 BENCH_PACKAGES := $(RUN_PACKAGES) uthash-dev libglib2.0-dev libhiredis-dev redis-tools etcd-server nghttp2-client
 
-# All that testing in every way needs (.ci/run).
-packages:
-	@bin/install-packages $(sort $(TEST_PACKAGES) $(FUZZ_PACKAGES) cppcheck patch)
-
 # make sim SEEDS=n FIRST_SEED=m runs the seeds m to m+n-1; make sim SEED=s runs one and prints its trace, without the
 # faults that WITHOUT names (test/sim/plan.h), or with none from UNTIL on, in simulated microseconds.
 SEEDS      ?= 1000
@@ -105,6 +101,10 @@ ifeq ($(VARIANT),plain)
 endif
 
 tests: programs $(TESTS) $(B)/sim $(B)/preload.so $(B)/bench $(B)/proposerd
+
+# All that testing in every way needs (.ci/run).
+packages:
+	@bin/install-packages $(sort $(TEST_PACKAGES) $(FUZZ_PACKAGES) cppcheck patch)
 
 run:
 	@bin/install-packages $(RUN_PACKAGES)

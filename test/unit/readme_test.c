@@ -122,3 +122,16 @@ Test(readme, every_event_that_the_code_logs_is_listed)
     globfree(&files);
     cr_assert_geq(count, 35, "only %d events were found in the code", count);
 }
+
+/* The first target of the Makefile is what `make` alone makes; those that begin with a dot do not count. */
+Test(readme, make_alone_builds_as_it_says)
+{
+    FILE *makefile = fopen("Makefile", "r");
+    cr_assert_not_null(makefile, "tests run from the top folder");
+    char line[1024], target[64] = "", after = ' ';
+    while (fgets(line, sizeof line, makefile) != NULL)
+        if (sscanf(line, "%63[a-z-]:%c", target, &after) == 2 && after != '=')
+            break;
+    fclose(makefile);
+    cr_assert_str_eq(target, "all", "make alone makes \"%s\"", target);
+}
