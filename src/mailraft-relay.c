@@ -1,8 +1,10 @@
-/* mailraft-relay - a network between nodes that one can break: delays, cuts, stalls, broken connections. No root needed.
+/* mailraft-relay - a network between nodes that one can break: delays, cuts, stalls, broken connections. It needs no
+ * root.
  *
- * It is told on standard input what to do, a line an order (orders.h lists them), and answers on standard output, a line
- * each, in order: "ok", "ok ADDRESS" or "error REASON". Whoever tells it must read the answers: while they are not read,
- * nothing is carried. It ends, and with it all connections through it, when its standard input does. For three nodes:
+ * It is told on standard input what to do, a line an order (orders.h lists them), and answers on standard output, a
+ * line each, in order: "ok", "ok ADDRESS" or "error REASON". Whoever tells it must read the answers: while they are not
+ * read, nothing is carried. It ends, and with it all connections through it, when its standard input does. For three
+ * nodes:
  *
  *     wire 1 2 127.0.0.1:7102     ok 127.0.0.1:41234     node 1 is to reach node 2 at port 41234
  *     wire 2 1 127.0.0.1:7101     ok 127.0.0.1:39876     mailraftd --reach 1=127.0.0.1:39876 node2.json

@@ -18,8 +18,8 @@ struct node_config {
     char cluster_name[CLUSTER_NAME_MAX];
     struct members members; /* id among them */
     struct address listen;  /* where to bind for peers */
-    const struct address *reach; /* by position in members: where this node reaches it, if not at its peer address (port 0);
-                                  * borrowed until the node runs; NULL: all at theirs */
+    const struct address *reach; /* by position in members: where this node reaches it, if not at its peer address
+                                  * (port 0); borrowed until the node runs; NULL: all at theirs */
     char data_dir[DISK_PATH_MAX]; /* absolute */
     int64_t election_timeout_min_us;
     int64_t election_timeout_max_us; /* timeouts are drawn from [min, max) */
@@ -60,8 +60,8 @@ void node_ask(struct node *node, struct letter_list *letters);
 
 void node_stop(struct node *node);                   /* hands leadership over, then stops; twice: stops at once */
 const struct server *node_server(const struct node *node); /* to look at from the same thread (or the simulator) */
-/* Once node_run has returned: whether it left a thread behind, which may still use the log, the machine and the piles of
- * proposers. They must last as long as the process then. */
+/* Once node_run has returned: whether it left a thread behind, which may still use the log, the machine and the piles
+ * of proposers. They must last as long as the process then. */
 bool node_is_stuck(const struct node *node);
 void node_free(struct node *node);
 

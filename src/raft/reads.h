@@ -6,8 +6,8 @@
  * committed), and every command that its own proposer has asked for before. Then the applier answers it.
  *
  * Where something is due by the cluster's time, and no entry has told so, the applier gives the query back: it waits
- * for an entry of that time, so that nobody sees a key gone that another node would still show. No other one is answered
- * before it, or who asks twice over one connection could be shown an older state the second time. */
+ * for an entry of that time, so that nobody sees a key gone that another node would still show. No other one is
+ * answered before it, or who asks twice over one connection could be shown an older state the second time. */
 #ifndef RAFT_READS_H
 #define RAFT_READS_H
 

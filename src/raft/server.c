@@ -520,8 +520,8 @@ static enum mail open_letter(struct server *server)
 
 #define AHEAD_BYTES_MAX (8 * 1024 * 1024) /* of proposals that are not committed, and of entries that are not durable */
 
-/* While a new term or vote is not durable only the disk, a stop and the passing of time are taken. Where our own disk or
- * the followers are slower than the clients, those wait: what is not durable stays in memory beside the cache. */
+/* While a new term or vote is not durable only the disk, a stop and the passing of time are taken. Where our own disk
+ * or the followers are slower than the clients, those wait: what is not durable stays in memory beside the cache. */
 static enum lane lanes_open(const struct server *server)
 {
     const struct raft_log *log = &server->raft_log;

@@ -208,8 +208,8 @@ struct server {
 
     /* Leader. */
     int64_t heartbeat_due_us;
-    uint64_t heartbeat_round;   /* numbers the rounds of heartbeats, over all terms that we lead: whoever reads an old one
-                                 * late, when it knows our new term, echoes its round in a refusal of this term */
+    uint64_t heartbeat_round;   /* numbers the rounds of heartbeats, over all terms that we lead: whoever reads an old
+                                 * one late, when it knows our new term, echoes its round in a refusal of this term */
     uint64_t earlier_rounds;    /* the last one before this term */
     raft_index term_begin_index; /* of the first entry of our term */
     int64_t round_sent_us[ROUNDS_KEPT]; /* when each of the last rounds left, by number modulo ROUNDS_KEPT ... */
@@ -298,7 +298,8 @@ void server_forward(struct server *server, raft_id to, struct message *message, 
  * and what goes to other members for clients. */
 void server_flush(struct server *server);
 
-/* From here on the node only answers what clients have asked for, and what others ask meanwhile, for so long at least. */
+/* From here on the node only answers what clients have asked for, and what others ask meanwhile, for so long at
+ * least. */
 void server_finish(struct server *server, int64_t least_us);
 
 /* Ends the node's work: it must not go on. The first reason counts. */

@@ -8,8 +8,8 @@
  *   - A FIN is passed on behind all bytes, and the other direction stays as it is. An RST is passed on, and so is the
  *     end of a host that does not answer any more (as in stream.h). One that nobody takes is reset: the near end learns
  *     so that nobody listens there. (That it was refused outright cannot be told: the relay has accepted by then.)
- *   - One that vanishes is as if both hosts were gone without a word: not even an acknowledgement comes any more. It lasts
- *     as long as the relay.
+ *   - One that vanishes is as if both hosts were gone without a word: not even an acknowledgement comes any more. It
+ *     lasts as long as the relay.
  *   - One that is stalled in a direction is no longer read there, as if the process at its end had ceased to read: what
  *     is said fills the relay's and the kernel's buffers, and then waits.
  * What is on its way is bounded (flow.h): beyond that nothing is read. */

@@ -38,8 +38,8 @@ struct relay;
 struct relay *relay_new(struct mailraft_error *err); /* NULL and SERVER_ERROR where no descriptor is left */
 void relay_free(struct relay *relay);                /* closes all */
 
-/* listen: NULL: a free port of 127.0.0.1. *at: where it listens. BIND_ERROR, CONNECT_ERROR for a name that is not found,
- * CONFIG_ERROR where there is such a wire already. */
+/* listen: NULL: a free port of 127.0.0.1. *at: where it listens. BIND_ERROR, CONNECT_ERROR for a name that is not
+ * found, CONFIG_ERROR where there is such a wire already. */
 bool relay_add_wire(struct relay *relay, raft_id from, raft_id to, const struct address *target,
                     const struct address *listen, struct endpoint *at, struct mailraft_error *err);
 

@@ -1,5 +1,5 @@
-/* watch.h - a descriptor in an epoll, with whom to wake when something is ready there. One of which nothing is wanted is
- * not in the epoll at all, so that its end, which epoll tells unasked, wakes nobody in vain. */
+/* watch.h - a descriptor in an epoll, with whom to wake when something is ready there. One of which nothing is wanted
+ * is not in the epoll at all, so that its end, which epoll tells unasked, wakes nobody in vain. */
 #ifndef RELAY_WATCH_H
 #define RELAY_WATCH_H
 

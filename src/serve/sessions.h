@@ -8,8 +8,8 @@
  *            one is on its way over another view, the next ones are held. Commands are not sent while a query of the
  *            same session is on its way, so that none overtakes it.
  * Large answers: of what a session asks, no more is on its way than the size of its latest answers lets expect to be of
- *            use, and nothing is sent for it while its client does not read. Time that it waits so does not count for its
- *            end.
+ *            use, and nothing is sent for it while its client does not read. Time that it waits so does not count for
+ *            its end.
  * Certainty: what was not executed for certain is held and sent again, over the next way to a leader, until
  *            client_timeout_us after it came; then it is answered with -CLUSTERDOWN. So is a query whatever became of
  *            it. A command of which it is not certain is answered with -UNCERTAIN, at once or at that time. */

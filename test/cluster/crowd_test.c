@@ -175,7 +175,8 @@ static void vanish(redisContext *context, bool reset)
 }
 
 /* They connect, ask for nothing, a half, or much, and go, while their answers are on the way: no node dies of it (of
- * SIGPIPE, say) or keeps anything for them, nobody else is held up, and what was asked for whole was done once at most. */
+ * SIGPIPE, say) or keeps anything for them, nobody else is held up, and what was asked for whole was done once at
+ * most. */
 Test(crowd, a_thousand_clients_that_connect_and_vanish_do_no_harm)
 {
     static redisContext *contexts[VANISHING];
@@ -232,8 +233,8 @@ static void limit_files(struct cluster *cluster, int id, int more)
 
 #define CROWD 50
 
-/* Its clients have used up what a node may open: those who were there are served, whoever comes later waits in the socket,
- * and comes in when others go. */
+/* Its clients have used up what a node may open: those who were there are served, whoever comes later waits in the
+ * socket, and comes in when others go. */
 Test(crowd, a_node_without_descriptors_serves_those_it_has_and_later_the_others)
 {
     redisContext *contexts[CROWD];
@@ -257,8 +258,8 @@ Test(crowd, a_node_without_descriptors_serves_those_it_has_and_later_the_others)
     cluster_free(cluster);
 }
 
-/* The same by strangers at its port for peers: they are sent away after the second that a hello may take, and a peer that
- * comes meanwhile gets in. */
+/* The same by strangers at its port for peers: they are sent away after the second that a hello may take, and a peer
+ * that comes meanwhile gets in. */
 Test(crowd, a_node_without_descriptors_is_reached_by_its_peers_all_the_same)
 {
     redisContext *strangers[CROWD];

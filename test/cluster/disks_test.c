@@ -30,8 +30,8 @@ static void restart(struct cluster *cluster, int id)
     cluster_settle(cluster);
 }
 
-/* Under load, a call of a node's disk fails, of the leader's and then of a follower's: it ends at once and says why, the
- * others go on, and when it is started again it has all that it had acknowledged. */
+/* Under load, a call of a node's disk fails, of the leader's and then of a follower's: it ends at once and says why,
+ * the others go on, and when it is started again it has all that it had acknowledged. */
 static void fail_each(const char *trouble, const char *message)
 {
     struct cluster *cluster = start_on_machines(trouble);

@@ -1,5 +1,5 @@
-/* What can become of the links between nodes, and is no reason for an election: bridges and rings, delays, stalls, broken
- * connections; and that the death of a leader is one, seen through a relay, too. */
+/* What can become of the links between nodes, and is no reason for an election: bridges and rings, delays, stalls,
+ * broken connections; and that the death of a leader is one, seen through a relay, too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

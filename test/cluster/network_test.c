@@ -52,8 +52,8 @@ static void assert_large_value_whole(struct cluster *cluster, int id)
     free(value);
 }
 
-/* Reads and writes of sockets and files that are cut short, and calls that are interrupted wherever they may be: no byte
- * is lost or repeated. */
+/* Reads and writes of sockets and files that are cut short, and calls that are interrupted wherever they may be: no
+ * byte is lost or repeated. */
 Test(network, calls_that_are_cut_short_or_interrupted_lose_no_byte)
 {
     struct cluster *cluster = serving_new(3, STEADY);
@@ -92,9 +92,9 @@ static int fill_with_reads(redisContext *context)
     return (int)(sent / size);
 }
 
-/* A leader is stopped for seconds, with as many reads waiting as its sockets hold, while another one is elected and takes
- * a write; when it goes on, it hears nobody who could tell. None of them is answered from the state of old (cowsql/raft
- * 99, yugabyte 915). */
+/* A leader is stopped for seconds, with as many reads waiting as its sockets hold, while another one is elected and
+ * takes a write; when it goes on, it hears nobody who could tell. None of them is answered from the state of old
+ * (cowsql/raft 99, yugabyte 915). */
 Test(network, reads_that_fill_the_sockets_of_a_paused_leader_are_not_answered_from_its_old_state)
 {
     struct proxy *proxy;
@@ -124,8 +124,9 @@ Test(network, reads_that_fill_the_sockets_of_a_paused_leader_are_not_answered_fr
 
 /* ---- Half-open connections ---- */
 
-/* The host of a peer is gone without a word: no packet comes of it any more, no FIN, no reset. Both ends notice, and reach
- * each other again when it is back; the connections of before, which the other end may still hold for whole, give way. */
+/* The host of a peer is gone without a word: no packet comes of it any more, no FIN, no reset. Both ends notice, and
+ * reach each other again when it is back; the connections of before, which the other end may still hold for whole, give
+ * way. */
 Test(network, a_peer_whose_host_is_gone_without_a_word_is_noticed_and_reached_again)
 {
     struct proxy *proxy;
@@ -228,8 +229,8 @@ Test(network, a_node_of_another_cluster_of_the_same_name_is_refused_by_its_uuid)
 
 /* ---- Names ---- */
 
-/* The name of a peer cannot be told at start, and the lookup hangs: the others elect and serve, and it is reached once its
- * name is known. */
+/* The name of a peer cannot be told at start, and the lookup hangs: the others elect and serve, and it is reached once
+ * its name is known. */
 Test(network, a_peer_whose_name_cannot_be_told_holds_up_nobody_and_is_reached_later)
 {
     struct cluster *cluster = serving_new(3, STEADY);
@@ -258,8 +259,8 @@ Test(network, a_peer_whose_name_cannot_be_told_holds_up_nobody_and_is_reached_la
 
 /* ---- Stops ---- */
 
-/* Told to stop while it asks for votes that it cannot get, and while one is being elected: it ends well, in no time, and
- * nothing is lost. */
+/* Told to stop while it asks for votes that it cannot get, and while one is being elected: it ends well, in no time,
+ * and nothing is lost. */
 Test(network, a_node_that_is_told_to_stop_amid_an_election_ends_well)
 {
     struct cluster *cluster = serving_start(3, STEADY);

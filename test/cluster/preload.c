@@ -2,8 +2,8 @@
  * process that has this library preloaded.
  *
  * From the moment on that the file PRELOAD_ARMED exists, PRELOAD_TROUBLE says what happens: "hang": a sync never
- * returns; "stall": it does not before the file is gone; "slow": it takes PRELOAD_SLOW_MS longer, as long as the file is
- * there; "fail": a sync fails with EIO; "fail_once": the same, but the file is gone then, so that the next one does
+ * returns; "stall": it does not before the file is gone; "slow": it takes PRELOAD_SLOW_MS longer, as long as the file
+ * is there; "fail": a sync fails with EIO; "fail_once": the same, but the file is gone then, so that the next one does
  * not; "full": a write fails with ENOSPC; "hang_names": a lookup of a name does not return before the file is gone;
  * "short": calls that carry bytes carry less than they could, and those that may wait are interrupted, again and again.
  * Then PRELOAD_ARMED.hit exists too. */

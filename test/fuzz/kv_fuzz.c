@@ -1,10 +1,10 @@
-/* kv_fuzz.c - what clients and other members ask of the store, and what stands in the log. Two stores are given the same
- * entries: one with clients that wait for answers and that read, the other without, or with a snapshot of the first. In
- * the end their data are the same, so what is only read changes nothing; and every answer is one reply.
+/* kv_fuzz.c - what clients and other members ask of the store, and what stands in the log. Two stores are given the
+ * same entries: one with clients that wait for answers and that read, the other without, or with a snapshot of the
+ * first. In the end their data are the same, so what is only read changes nothing; and every answer is one reply.
  *
- * Input: deeds, each u8 and what it takes. A request is u8 flags, u8 how many watches and, in the upper half, operations
- *        beside the first; a watch is u8 size, u64 version, key; an operation is u8 op, u8 how many arguments, of each
- *        u8 size, bytes. */
+ * Input: deeds, each u8 and what it takes. A request is u8 flags, u8 how many watches and, in the upper half,
+ *        operations beside the first; a watch is u8 size, u64 version, key; an operation is u8 op, u8 how many
+ *        arguments, of each u8 size, bytes. */
 #include "fuzz.h"
 
 #include <string.h>

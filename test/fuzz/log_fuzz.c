@@ -1,7 +1,7 @@
-/* log_fuzz.c - the log's files as a start finds them (storage/recovery.h, segment.h). Of a log that was written and then
- * damaged, what is read is what was written, up to a frame behind which nothing is whole, or it is refused and left
- * alone; what cannot be told from a write in flight is never refused. Of frames that nobody has written, all checksums
- * sound, whatever is read follows the rules of a log. What was read once is read again, and goes on.
+/* log_fuzz.c - the log's files as a start finds them (storage/recovery.h, segment.h). Of a log that was written and
+ * then damaged, what is read is what was written, up to a frame behind which nothing is whole, or it is refused and
+ * left alone; what cannot be told from a write in flight is never refused. Of frames that nobody has written, all
+ * checksums sound, whatever is read follows the rules of a log. What was read once is read again, and goes on.
  *
  * Input: u8 flags, u8 how many frames; for each u8 its entries, and what take_write or take_frame take; then damage: u8
  *        kind, and what damage_one takes. */

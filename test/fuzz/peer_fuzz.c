@@ -1,6 +1,6 @@
-/* peer_fuzz.c - a connection that somebody opens to us, through the shipped reader (mail/reader.h): a hello, then frames.
- * What comes onto the server's pile is within the bounds of mail/wire.h, and is written and read again as the same;
- * letters of a connection come between the one that tells of it and the one that tells of its end.
+/* peer_fuzz.c - a connection that somebody opens to us, through the shipped reader (mail/reader.h): a hello, then
+ * frames. What comes onto the server's pile is within the bounds of mail/wire.h, and is written and read again as the
+ * same; letters of a connection come between the one that tells of it and the one that tells of its end.
  *
  * Input: u8 flags, what comes over the connection. */
 #include "fuzz.h"

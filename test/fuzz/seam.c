@@ -1,5 +1,5 @@
-/* Clock, random numbers and log, in the place of the real ones: the time stands still unless a target moves it, and what
- * is random is the same in every run. */
+/* Clock, random numbers and log, in the place of the real ones: the time stands still unless a target moves it, and
+ * what is random is the same in every run. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"

@@ -1,6 +1,6 @@
 /* session_fuzz.c - clients' bytes through the shipped sessions, with a store and a server that this target plays. What
- * one client sends gets the same answers in one piece and in many; and whatever becomes of clients, of what they ask and
- * of the way to the leader, each hears whole replies alone, the server gets sound requests alone, and when the last
+ * one client sends gets the same answers in one piece and in many; and whatever becomes of clients, of what they ask
+ * and of the way to the leader, each hears whole replies alone, the server gets sound requests alone, and when the last
  * client is gone, nothing of it is left.
  *
  * Input: u8: 0 to 127: the bytes of one client, behind them u8 a seed for the pieces; else events: u8 which, and what

@@ -1,5 +1,5 @@
-/* snapshot_fuzz.c - the store's data as bytes (serve/kv_snapshot.h). What is accepted is written, and read again, as the
- * same data, and time may pass over it.
+/* snapshot_fuzz.c - the store's data as bytes (serve/kv_snapshot.h). What is accepted is written, and read again, as
+ * the same data, and time may pass over it.
  *
  * Input: u8 flags, u8 how much is cut off at the end, the first 44 bytes of the head, u8 how many parts have a version
  *        (of each u16 part, u64 version), i64 a time, keys. */

@@ -96,7 +96,8 @@ static bool take_line(const struct mailraft_buffer *heard, size_t *at, const cha
     return true;
 }
 
-/* Writes the answer at *at as text, and sets *at behind it. False: it has not come whole. out: NULL: it is not written. */
+/* Writes the answer at *at as text, and sets *at behind it. False: it has not come whole. out: NULL: it is not
+ * written. */
 static bool write_answer(const struct mailraft_buffer *heard, size_t *at, FILE *out)
 {
     const char *line;

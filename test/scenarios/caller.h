@@ -22,8 +22,8 @@ const char *caller_take(struct caller *caller);
 bool caller_has_answer(const struct caller *caller);
 bool caller_is_lost(const struct caller *caller); /* the node has closed the cable: no more answers come */
 
-/* Lets time pass until the answer is there, and takes it; "lost" where the cable was closed before. Fails the test where
- * nothing comes for a simulated minute. */
+/* Lets time pass until the answer is there, and takes it; "lost" where the cable was closed before. Fails the test
+ * where nothing comes for a simulated minute. */
 const char *caller_wait(struct caller *caller);
 __attribute__((format(printf, 2, 3))) const char *caller_ask(struct caller *caller, const char *format, ...);
 

@@ -44,9 +44,9 @@ static raft_id kill_one(struct sim *sim, raft_id node)
     return victim;
 }
 
-/* The answer is lost and the client repeats what it did at once, at the next node, while its first attempt may be on the
- * way yet. Redis's protocol has no numbers of clients and commands, so no node can tell that it is the same; with WATCH
- * and MULTI it is done once all the same. */
+/* The answer is lost and the client repeats what it did at once, at the next node, while its first attempt may be on
+ * the way yet. Redis's protocol has no numbers of clients and commands, so no node can tell that it is the same; with
+ * WATCH and MULTI it is done once all the same. */
 static void repeat_until_done(uint64_t seed)
 {
     struct sim *sim = served_cluster(seed, 3);

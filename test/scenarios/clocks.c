@@ -9,8 +9,8 @@
 
 #define HOUR (3600 * (int64_t)SECOND)
 
-/* Wall clocks jump an hour ahead and back, of the leader, of a follower, of all: nobody stands, and what expires after a
- * while does so after that while. */
+/* Wall clocks jump an hour ahead and back, of the leader, of a follower, of all: nobody stands, and what expires after
+ * a while does so after that while. */
 Test(clocks, a_wall_clock_that_jumps_changes_neither_leader_nor_what_is_left_of_a_key)
 {
     static const int64_t JUMPS[] = {HOUR, -HOUR, 0, -HOUR, HOUR, 0};

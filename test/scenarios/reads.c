@@ -22,8 +22,8 @@ static void cut_off(struct sim *sim, raft_id id, enum cut_shape shape)
 }
 
 /* An isolated leader is read while the majority writes: no stale answer (redisraft 19, consul 54). Deaf, it is followed
- * until it gives up by itself; mute, it hears of its successor. In none of the three shapes can it prove that it leads, so
- * it answers none of what it is asked from then on. */
+ * until it gives up by itself; mute, it hears of its successor. In none of the three shapes can it prove that it leads,
+ * so it answers none of what it is asked from then on. */
 static void read_from_one_that_is_cut_off(uint64_t seed, enum cut_shape shape)
 {
     struct sim *sim = served_cluster(seed, 3);
@@ -163,8 +163,8 @@ static void answer_read(struct sim *sim, raft_id peer, uint64_t number, const ch
     buffer_fini(&body);
 }
 
-/* A read is asked again, since no answer came: what comes late to the first attempt, with the state of then, is no answer
- * to the second, whether the leader is the same or another one (etcd 20418). */
+/* A read is asked again, since no answer came: what comes late to the first attempt, with the state of then, is no
+ * answer to the second, whether the leader is the same or another one (etcd 20418). */
 static void ask_read_again(raft_id next, raft_term term)
 {
     struct sim *sim = stage_follower_of_2();
@@ -192,7 +192,8 @@ Test(reads, a_late_answer_to_the_first_attempt_is_none_to_the_second)
     ask_read_again(3, 2);
 }
 
-/* The answer of a peer that is in the present term to a round of heartbeats of an earlier one, which it has read late. */
+/* The answer of a peer that is in the present term to a round of heartbeats of an earlier one, which it has read
+ * late. */
 static struct message refusal_of_round(struct sim *sim, raft_id peer, uint64_t round)
 {
     struct message answer = stage_rejection(sim, peer, CHANNEL_URGENT, 0, 0, 0);
@@ -200,9 +201,9 @@ static struct message refusal_of_round(struct sim *sim, raft_id peer, uint64_t r
     return answer;
 }
 
-/* A leader was deposed with a read waiting, and has won again. What comes late to its earlier rounds proves nothing now,
- * though it bears the present term (a follower that has heard of that from others refuses an old heartbeat so), and the
- * read that is asked again is answered by what is committed now (etcd 20418). */
+/* A leader was deposed with a read waiting, and has won again. What comes late to its earlier rounds proves nothing
+ * now, though it bears the present term (a follower that has heard of that from others refuses an old heartbeat so),
+ * and the read that is asked again is answered by what is committed now (etcd 20418). */
 Test(reads, a_late_answer_to_a_round_of_an_earlier_term_confirms_no_read_of_a_later_one)
 {
     struct sim *sim = stage_open(3);

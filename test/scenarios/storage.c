@@ -82,8 +82,8 @@ static void count_up(struct sim *sim, raft_id node, int first, int last)
     caller_close(caller);
 }
 
-/* Syncs of up to one and a half election timeouts, on all nodes: heartbeats do not wait for them, so whoever leads stays,
- * and commands are answered in their time. */
+/* Syncs of up to one and a half election timeouts, on all nodes: heartbeats do not wait for them, so whoever leads
+ * stays, and commands are answered in their time. */
 Test(storage, slow_disks_cost_no_leader_its_office, .timeout = 120)
 {
     for (uint64_t seed = 1; seed <= 10; seed++) {
@@ -98,9 +98,9 @@ Test(storage, slow_disks_cost_no_leader_its_office, .timeout = 120)
     }
 }
 
-/* Syncs of up to five times the longest timeout: a vote is told when it is on the disk, mostly too late for whoever asked
- * for it. Then there may be no leader, but no storm either: nobody raises the term again before its own vote was durable
- * and its timeout over. Once the disks are quick again, one is elected at once. */
+/* Syncs of up to five times the longest timeout: a vote is told when it is on the disk, mostly too late for whoever
+ * asked for it. Then there may be no leader, but no storm either: nobody raises the term again before its own vote was
+ * durable and its timeout over. Once the disks are quick again, one is elected at once. */
 Test(storage, disks_that_are_slower_than_timeouts_cause_no_storm_of_elections, .timeout = 120)
 {
     for (uint64_t seed = 1; seed <= 10; seed++) {
@@ -118,7 +118,8 @@ Test(storage, disks_that_are_slower_than_timeouts_cause_no_storm_of_elections, .
     }
 }
 
-/* Where the config says how slow the disks are, they are no reason for anything: also a leader that dies is replaced. */
+/* Where the config says how slow the disks are, they are no reason for anything: also a leader that dies is
+ * replaced. */
 Test(storage, slow_disks_do_no_harm_where_timeouts_are_longer, .timeout = 120)
 {
     for (uint64_t seed = 1; seed <= 5; seed++) {

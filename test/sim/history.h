@@ -39,7 +39,8 @@ bool history_is_full(const struct history *history, int group);
 /* The same if all calls are lost of which nothing is known yet: until there is an answer, it is better only to read. */
 bool history_is_busy(const struct history *history, int group);
 
-/* Whether all of it can be so. calm_us: since when nothing has gone wrong any more. False: tells what not, to stderr. */
+/* Whether all of it can be so. calm_us: since when nothing has gone wrong any more. False: tells what not, to
+ * stderr. */
 bool history_check(struct history *history, int64_t calm_us);
 
 void history_write(const struct history *history, FILE *out); /* a line a call */

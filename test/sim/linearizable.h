@@ -1,6 +1,6 @@
 /* linearizable.h - whether what clients saw can be told as a story in which everything happens at one moment, between
- * its call and its return (Herlihy and Wing 1990): Wing and Gong's search (1993) with Lowe's memory of where it has been
- * (2017).
+ * its call and its return (Herlihy and Wing 1990): Wing and Gong's search (1993) with Lowe's memory of where it has
+ * been (2017).
  *
  * An operation that nobody knows the end of may happen at any moment after its call, or never. Many of those are what
  * makes the search long: so the stories in which few of them happen right before something that is known to have
@@ -44,8 +44,8 @@ enum linearizable_verdict {
     LINEARIZABLE_UNDECIDED /* too many stories */
 };
 
-/* tries_max: of states that are looked at in one round of the search. *stuck: where it is not linearizable, an operation
- * whose return the longest story could not explain. May be NULL. */
+/* tries_max: of states that are looked at in one round of the search. *stuck: where it is not linearizable, an
+ * operation whose return the longest story could not explain. May be NULL. */
 enum linearizable_verdict linearizable_check(const struct linearizable_model *model,
                                              const struct linearizable_operation *operations, size_t count,
                                              size_t tries_max, size_t *stuck);

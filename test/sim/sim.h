@@ -99,10 +99,11 @@ bool sim_sent_nothing(struct sim *sim, raft_id from); /* to nobody */
 void sim_forget_sent(struct sim *sim, raft_id from);
 
 /* Puts a message of message->server_id on a node's pile, over the present urgent connection of that peer, or over its
- * bulk connection together with entries (copied; NULL: none), or with the body of a FORWARD or FORWARDED (copied). With the first message of a peer both channels open both
- * ways (LETTER_CONNECTED, LETTER_REACHED), but for what the test has opened or closed by itself; one that the peer had
- * opened and that is closed is opened again where it is needed, with the next number. A RESPONSE_APPEND_ENTRIES or a
- * FORWARDED that names no request_connection gets the present one. */
+ * bulk connection together with entries (copied; NULL: none), or with the body of a FORWARD or FORWARDED (copied). With
+ * the first message of a peer both channels open both ways (LETTER_CONNECTED, LETTER_REACHED), but for what the test
+ * has opened or closed by itself; one that the peer had opened and that is closed is opened again where it is needed,
+ * with the next number. A RESPONSE_APPEND_ENTRIES or a FORWARDED that names no request_connection gets the present
+ * one. */
 void sim_put(struct sim *sim, raft_id to, const struct message *message);
 void sim_put_entries(struct sim *sim, raft_id to, const struct message *message, const struct batch *entries);
 void sim_put_body(struct sim *sim, raft_id to, const struct message *message, const struct mailraft_buffer *body);

@@ -175,8 +175,8 @@ static void add_nodes(struct swarm *swarm, const struct timeouts *timeouts, bool
     free(config);
 }
 
-/* Either there are clients of the service, or proposals to a counter. Nodes wait long enough for all that has to be sent
- * to and fro; some clients give up before they do. */
+/* Either there are clients of the service, or proposals to a counter. Nodes wait long enough for all that has to be
+ * sent to and fro; some clients give up before they do. */
 static void draw_clients(struct swarm *swarm)
 {
     struct sim *sim = swarm->sim;

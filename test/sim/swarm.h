@@ -1,9 +1,9 @@
 /* swarm.h - a run of a whole cluster under faults, all of it drawn from the seed: how many nodes, their timeouts, which
  * kinds of faults there are at all and how often. First everything goes wrong (faults.h), while clients want things of
- * all nodes, and the checker looks on. Then the faults end, in half of the runs only for some majority, while the others
- * stay dead or cut off: within 20 election timeouts one leader must be there whom all of them follow, and must stay;
- * within as many after the last wish their logs must be equal and applied, and every client answered; and what is wanted
- * then must be done. The same once more, when the others have come back: they depose nobody.
+ * all nodes, and the checker looks on. Then the faults end, in half of the runs only for some majority, while the
+ * others stay dead or cut off: within 20 election timeouts one leader must be there whom all of them follow, and must
+ * stay; within as many after the last wish their logs must be equal and applied, and every client answered; and what is
+ * wanted then must be done. The same once more, when the others have come back: they depose nobody.
  *
  * In runs of odd seeds the machine is a counter, to which proposals go directly (proposer.c). In those of even seeds it
  * is the key-value service, whose clients speak RESP over cables (users.h); at the end every key is read at every node,

@@ -283,8 +283,8 @@ static bool is_deposed(const struct users *users, raft_id node)
     return deposed && ghost->leads;
 }
 
-/* A leader that has been deposed is only read: what it is told to write it would wait for, and so would each read behind
- * that. */
+/* A leader that has been deposed is only read: what it is told to write it would wait for, and so would each read
+ * behind that. */
 static void call_for_some(struct user *user)
 {
     struct sim *sim = user->users->sim;
@@ -545,7 +545,8 @@ static void lose(void *client)
     event_schedule(sim, &user->retry, sim->now_us + sim_draw(sim, 0, RETRY_US_MAX));
 }
 
-/* Often to whoever leads: those are the clients to whom a leader that is deposed might tell what is not true any more. */
+/* Often to whoever leads: those are the clients to whom a leader that is deposed might tell what is not true any
+ * more. */
 static raft_id draw_node(const struct users *users)
 {
     struct sim *sim = users->sim;

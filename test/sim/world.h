@@ -275,8 +275,8 @@ struct sim {
     bool scripted;
     struct sim_network network;
     struct network *paths; /* sim_network.c's */
-    /* Asked of each message that is about to leave, unless they are scripted: false: it is lost. Borrows the parcel, and
-     * calls nothing that lets time pass. NULL: nobody is asked. */
+    /* Asked of each message that is about to leave, unless they are scripted: false: it is lost. Borrows the parcel,
+     * and calls nothing that lets time pass. NULL: nobody is asked. */
     bool (*lets_pass)(struct sim *sim, const struct machine *from, const struct parcel *parcel);
 
     raft_id *leaders;        /* the checker's: by term, over all time; 0: none */
