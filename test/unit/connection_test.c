@@ -421,7 +421,7 @@ Test(connection, a_delay_is_kept_in_its_direction_and_order_too)
 Test(connection, jitter_makes_it_later)
 {
     open_through();
-    roads[FORTH].jitter_us = 36000000000; /* that it is no more than a second by chance is one in 36,000 */
+    roads[FORTH].jitter_us = 1000000000000000000; /* a second or less, by chance, is one in 1,000,000,000,000 */
     say(near, "late");
     turn_expect_nothing(far, turn);
     cr_assert_gt(connection_next_us(connection), clock_now_us());
