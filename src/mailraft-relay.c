@@ -16,6 +16,7 @@
  *
  * bin/cluster puts one between its nodes, and so do the tests with processes. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -63,6 +64,15 @@ __attribute__((format(printf, 1, 2))) static int die(const char *format, ...)
     fputc('\n', stderr);
     va_end(arguments);
     return 1;
+}
+
+/* A standard descriptor that we were started without would become one of ours, and be waited at for orders for ever. */
+static bool fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    return true;
 }
 
 /* Each connection takes two descriptors. */
@@ -128,6 +138,8 @@ static int run(struct relay *relay)
 int main(int count, char **arguments)
 {
     struct mailraft_error err;
+    if (!fill_standard_descriptors())
+        return die("Couldn't open /dev/null in the place of a standard descriptor: %s", strerror(errno));
     if (count == 2 && strcmp(arguments[1], "--help") == 0)
         return fputs(USAGE, stdout) < 0 || fflush(stdout) != 0;
     if (count == 2 && strcmp(arguments[1], "--version") == 0)

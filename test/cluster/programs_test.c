@@ -707,6 +707,15 @@ Test(programs, a_relay_answers_each_line_and_ends_with_its_input)
     process_fini(&relay);
 }
 
+Test(programs, a_relay_that_has_no_input_ends)
+{
+    struct process relay = {0};
+    process_start(&relay, "mailraft-relay",
+                  (const char *[]){"/bin/sh", "-c", "exec \"$MAILRAFT_RELAY\" <&- >&- 2>&-", NULL}, NULL);
+    cr_assert_eq(process_await_end(&relay), 0);
+    process_fini(&relay);
+}
+
 Test(programs, a_relay_tells_what_it_takes)
 {
     struct process relay = {0};
