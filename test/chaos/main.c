@@ -4,6 +4,7 @@
  *
  * The environment names the programs: MAILRAFTD, MAILRAFT_RELAY, and PRELOAD for preload.so. The seed decides what is
  * done; what comes of it depends on the machine too. Status 1: something that must hold did not (failure.h). */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@
 #define STEP_MS     10
 #define CLIENT_PORT 6379
 #define NEVER_MS    (1LL << 40)
+#define SECONDS_MAX 1000000
 
 /* ---- Time ---- */
 
@@ -201,6 +203,17 @@ static _Noreturn void usage(int status)
     exit(status);
 }
 
+/* What is no number is refused, not taken for another. */
+static uint64_t number_of(const char *word, uint64_t max)
+{
+    char *end;
+    errno = 0;
+    uint64_t number = strtoull(word, &end, 10);
+    if (word[0] < '0' || word[0] > '9' || *end != '\0' || errno != 0 || number > max)
+        usage(2);
+    return number;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option OPTIONS[] = {{"seconds", required_argument, NULL, 'n'},
@@ -214,9 +227,9 @@ int main(int argc, char **argv)
     bool seeded = false;
     for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
         if (option == 'n')
-            seconds = strtol(optarg, NULL, 10);
+            seconds = (long)number_of(optarg, SECONDS_MAX);
         else if (option == 's')
-            chaos.seed = strtoull(optarg, NULL, 10);
+            chaos.seed = number_of(optarg, UINT64_MAX);
         else if (option == 'k')
             keep = optarg;
         else

@@ -440,23 +440,30 @@ struct options {
     uint64_t failovers; /* 0: not to be measured */
 };
 
+/* What is no number is refused, not taken for 0: a run of no seeds, or of others than were meant, would pass. */
+static bool take_number(uint64_t *number)
+{
+    char *end;
+
+    errno = 0;
+    *number = strtoull(optarg, &end, 10);
+    return optarg[0] >= '0' && optarg[0] <= '9' && *end == '\0' && errno == 0;
+}
+
 static bool take_option(struct options *options, int option)
 {
     switch (option) {
     case 'n':
-        options->seeds.count = strtoull(optarg, NULL, 10);
-        return true;
+        return take_number(&options->seeds.count) && options->seeds.count > 0;
     case 'm':
-        options->seeds.first = strtoull(optarg, NULL, 10);
-        return true;
+        return take_number(&options->seeds.first);
     case 'a':
         return read_seeds(&options->seeds, optarg);
     case 't':
         options->until_failure = true;
         return true;
     case 'k':
-        options->step = strtoull(optarg, NULL, 10);
-        return options->step > 0;
+        return take_number(&options->step) && options->step > 0;
     case 'j':
         options->jobs = atol(optarg);
         return options->jobs >= 1;
@@ -465,16 +472,14 @@ static bool take_option(struct options *options, int option)
         return true;
     case 's':
         options->one = true;
-        options->seed = strtoull(optarg, NULL, 10);
-        return true;
+        return take_number(&options->seed);
     case 'w':
         return plan_leave_out(&options->plan, optarg);
     case 'u':
         options->plan.until_us = atoll(optarg);
         return options->plan.until_us > 0;
     case 'f':
-        options->failovers = strtoull(optarg, NULL, 10);
-        return true;
+        return take_number(&options->failovers) && options->failovers > 0;
     default:
         return false;
     }
