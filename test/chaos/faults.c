@@ -505,13 +505,16 @@ void faults_heal(struct chaos *chaos)
     wires_apply(chaos->wires);
 }
 
-void faults_sum(const struct faults *faults, FILE *out)
+unsigned long faults_sum(const struct faults *faults, FILE *out)
 {
     const char *separator = "";
+    unsigned long all = 0;
     for (size_t i = 0; i < KIND_COUNT; i++) {
         if (faults->sums[i] == 0)
             continue;
         fprintf(out, "%s%s %lu", separator, KINDS[i].name, faults->sums[i]);
         separator = ", ";
+        all += faults->sums[i];
     }
+    return all;
 }

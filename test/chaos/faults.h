@@ -16,6 +16,7 @@ void faults_free(struct faults *faults);
 void faults_step(struct chaos *chaos); /* begins and ends what is due */
 void faults_heal(struct chaos *chaos); /* ends all */
 
-void faults_sum(const struct faults *faults, FILE *out); /* "kind number, ..." */
+/* Tells "kind number, ...", and returns how many there were in all. */
+unsigned long faults_sum(const struct faults *faults, FILE *out);
 
 #endif

@@ -173,7 +173,7 @@ static void sum_up(const struct chaos *chaos, long seconds, int leaders, int64_t
 {
     struct crowd_sums sums = crowd_sums(chaos->crowd);
     fputs("chaos: ", stdout);
-    faults_sum(chaos->faults, stdout);
+    unsigned long faults = faults_sum(chaos->faults, stdout);
     printf("\nchaos: %lu calls over %lu connections: %lu answered, %lu refused, %lu uncertain, %lu lost with their "
            "connection, %lu given up\n",
            sums.calls, sums.connections, sums.acknowledged, sums.refused, sums.uncertain, sums.broken, sums.given_up);
@@ -181,6 +181,9 @@ static void sum_up(const struct chaos *chaos, long seconds, int leaders, int64_t
            (double)sums.longest_gap_us / 1e6);
     printf("chaos: seed %" PRIu64 " passed: %ld s of faults, %.1f s in all\n", chaos->seed, seconds,
            (double)took_ms / 1000);
+    /* A run in which nothing went wrong, or nobody was served, shows nothing. */
+    cr_assert(faults > 0 && sums.acknowledged >= (unsigned long)seconds, "%lu faults and %lu answers are too few", faults,
+              sums.acknowledged);
 }
 
 static void run(struct chaos *chaos, long seconds)

@@ -99,7 +99,7 @@ static void check_committed(struct machine *machine, const struct server *server
         return;
     if (server->commit_index > raft_log_last_index(&server->raft_log))
         sim_fail("%d has committed up to %" PRIu64 ", beyond the end of its log", machine->id, server->commit_index);
-    if (server->commit_index > sim->chosen_count && !sim->scripted)
+    if ((server->commit_index > sim->chosen_count || server->role == LEADER) && !sim->scripted)
         check_majority_holds(sim, server, entry_of(sim, server, server->commit_index));
     while (ghost->commit_index < server->commit_index && !sim->scripted) {
         const struct known *known = entry_of(sim, server, ++ghost->commit_index);
@@ -252,7 +252,8 @@ void check_log_step(struct machine *machine, const struct server *server)
 
 /* ---- What leaves ---- */
 
-/* "Durable here, and proven to match this leader's log, up to this entry" (message.h). */
+/* "Durable here, and proven to match this leader's log, up to this entry" (message.h). The leader's log is looked at while
+ * it leads; where it no longer does, the answer comes to nobody. */
 void check_acknowledgement(const struct machine *machine, raft_id to, const struct message *message)
 {
     const struct known *known = durable_at(machine, message->match_index);
