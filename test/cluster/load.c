@@ -1,5 +1,6 @@
 #include "cluster/load.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -53,7 +54,9 @@ static bool client_connect(struct client *client)
     const struct timespec moment = {.tv_nsec = 5000000}; /* others may run before all nodes have been tried again */
     client->node = client->node % client->load->cluster->count + 1;
     client->context = redisConnect("127.0.0.1", client->load->cluster->nodes[client->node - 1].client_port);
-    if (client->context != NULL && client->context->err == 0 && redisSetTimeout(client->context, patience) == REDIS_OK)
+    if (client->context != NULL && client->context->err == 0 &&
+        redisSetTimeout(client->context, patience) == REDIS_OK &&
+        fcntl(client->context->fd, F_SETFD, FD_CLOEXEC) == 0) /* no node that is started later holds it open */
         return true;
     client_disconnect(client);
     nanosleep(&moment, NULL);

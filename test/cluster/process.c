@@ -29,7 +29,6 @@ static void become(const char *const *arguments, const char *const *environment,
 {
     for (int i = 0; i < 3; i++)
         dup2(ends[i], i);
-    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* the test's connections, say, which would not end with it */
     signal(SIGPIPE, SIG_DFL); /* a program inherits what is ignored: here, */
     signal(SIGINT, SIG_DFL);  /* or by the tests that a shell runs in the background */
     prctl(PR_SET_PDEATHSIG, SIGKILL);

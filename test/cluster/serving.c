@@ -1,5 +1,6 @@
 #include "cluster/serving.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ redisContext *serving_connect(struct cluster *cluster, int id)
     redisContext *context = redisConnect("127.0.0.1", cluster_node(cluster, id)->client_port);
     cr_assert(context != NULL && context->err == 0, "node %d: %s", id, context != NULL ? context->errstr : "no memory");
     cr_assert_eq(redisSetTimeout(context, patience), REDIS_OK);
+    cr_assert_eq(fcntl(context->fd, F_SETFD, FD_CLOEXEC), 0); /* no node that is started later holds it open */
     return context;
 }
 
