@@ -36,7 +36,7 @@ struct place {
 static void key_append(const char *key, char *text, size_t size)
 {
     size_t length = strlen(text);
-    for (size_t i = 0; key[i] != '\0' && i < KEY_SHOWN_MAX && length < size; i++) {
+    for (size_t i = 0; i < KEY_SHOWN_MAX && key[i] != '\0' && length < size; i++) {
         unsigned char byte = (unsigned char)key[i];
         const char *format = byte < ' ' || byte == 0x7f ? "\\u%04x" : "%c";
         length += (size_t)snprintf(text + length, size - length, format, byte);
