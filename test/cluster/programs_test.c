@@ -682,6 +682,29 @@ Test(programs, cluster_ends_and_says_so_when_its_relay_ends_and_the_relay_ends_w
     cluster_free(cluster);
 }
 
+Test(programs, cluster_takes_no_late_answer_of_a_paused_relay_for_another_and_quits_all_the_same)
+{
+    struct cluster *cluster = cluster_new(2, NULL);
+    struct process script = {0};
+    char path[CLUSTER_PATH_MAX], pid_path[CLUSTER_PATH_MAX];
+    wrap_relay(cluster, path, pid_path);
+    cr_assert_eq(setenv("MAILRAFT_RELAY", path, 1), 0);
+    START_SCRIPT(&script, "--json", "2");
+    process_expect(&script, "{\"leader\":");
+    int relay = read_pid(pid_path);
+    cr_assert_eq(kill(relay, SIGSTOP), 0);
+    process_write(&script, "cut 1 2\n");
+    process_expect(&script, "{\"command\":\"cut 1 2\",\"ok\":false,\"error\":\"the relay does not answer\"}");
+    cr_assert_eq(kill(relay, SIGCONT), 0);
+    process_write(&script, "cut 1 x\n");
+    process_expect(&script, "{\"command\":\"cut 1 x\",\"ok\":false,\"error\":\"\\\"x\\\" is no id: ");
+    cr_assert_eq(kill(relay, SIGSTOP), 0);
+    cr_assert_eq(process_await_end(&script), 0, "%s", printed(&script, 1));
+    cr_assert_neq(kill(relay, 0), 0);
+    process_fini(&script);
+    cluster_free(cluster);
+}
+
 /* ---- mailraft-relay ---- */
 
 Test(programs, a_relay_answers_each_line_and_ends_with_its_input)
