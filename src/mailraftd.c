@@ -312,6 +312,8 @@ static bool redirect(struct config *config, const struct options *options, struc
         if (position < 0 || reached->id == config->node.id)
             return error_raise(err, &CONFIG_ERROR, "--reach names %d, which is no other member of the cluster",
                                reached->id);
+        if (reach[position].port != 0)
+            return error_raise(err, &CONFIG_ERROR, "--reach names %d twice", reached->id);
         reach[position] = reached->at;
     }
     config->node.reach = reach;

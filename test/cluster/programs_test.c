@@ -161,6 +161,9 @@ Test(programs, a_member_can_be_reached_elsewhere_than_the_config_says)
     cr_assert_eq(RUN(&other, "--reach", "3=127.0.0.1:1", path), 2);
     cr_assert_str_eq(printed(&other, 1), "mailraftd: --reach names 3, which is no other member of the cluster\n");
     process_fini(&other);
+    cr_assert_eq(RUN(&other, "--reach", "2=127.0.0.1:1", "--reach", "2=127.0.0.1:2", path), 2);
+    cr_assert_str_eq(printed(&other, 1), "mailraftd: --reach names 2 twice\n");
+    process_fini(&other);
     cluster_start_node(cluster, 2, NULL);
     snprintf(reach, sizeof(reach), "2=127.0.0.1:%d", cluster_node(cluster, 2)->port);
     process_start(&one, "node 1", (const char *[]){getenv("MAILRAFTD"), "--reach", reach, path, NULL}, NULL);
