@@ -211,13 +211,20 @@ static bool vanish(struct sim *sim, struct machine *machine, const char *path)
     return true;
 }
 
+/* As written, and whether or not the power goes: a start removes files, and may have died before it was done. */
+static bool is_there_for_good(struct machine *machine, const char *path)
+{
+    return is_there(machine, path) && name_lookup(&machine->disk, path) != NULL;
+}
+
 /* Where the newest file with frames is gone, one behind it shows that, or that there is none at all. */
 static bool vanish_of_log(struct sim *sim, struct machine *machine)
 {
     uint64_t newest = machine->ghost.log.file, file = (uint64_t)sim_draw(sim, 1, (int64_t)newest + 2);
     char path[PATH_BYTES];
 
-    if (newest == 0 || (file == newest && newest > 1 && !is_there(machine, log_path(machine, newest + 1, path))))
+    if (newest == 0 ||
+        (file == newest && newest > 1 && !is_there_for_good(machine, log_path(machine, newest + 1, path))))
         return false;
     return vanish(sim, machine, log_path(machine, file, path));
 }
